@@ -1,0 +1,1 @@
+//! What a configuration is: parse, validate, change, diff. No I/O.

@@ -1,0 +1,1 @@
+//! Pure decisions: who gets a request, may it go, when to stop trying.

@@ -1,0 +1,1 @@
+//! Generated types of the management API and its descriptor set.

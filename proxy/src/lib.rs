@@ -1,0 +1,1 @@
+//! Data plane, control thread and management server.
