@@ -7,5 +7,7 @@
 
 mod harness;
 
+mod clocks;
 mod forwarding;
 mod smuggling;
+mod start;

@@ -77,7 +77,7 @@ impl Client {
             let length = length.parse().unwrap_or_else(|_| panic!("Content-Length {length:?}"));
             response.body = self.wire.exact(length)?;
         } else {
-            response.body = self.wire.to_end()?;
+            response.body = self.wire.until_end()?;
         }
         Ok(response)
     }
@@ -114,7 +114,7 @@ impl Client {
     /// Whatever comes until the proxy closes, by FIN or reset.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
-        match self.wire.to_end() {
+        match self.wire.until_end() {
             Ok(rest) => rest,
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.wire.pending().to_vec(),
             Err(error) => panic!("the proxy did not close: {error}"),

@@ -133,7 +133,7 @@ impl Wire {
     }
 
     /// Everything until the peer closes politely.
-    pub fn to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub fn until_end(&mut self) -> io::Result<Vec<u8>> {
         let mut deadline = Instant::now() + self.patience;
         while self.more(deadline)? {
             deadline = Instant::now() + self.patience;

@@ -29,7 +29,10 @@ const HOSTILE: &[(&str, &[u8])] = &[
     ("another protocol", b"ICY 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
     ("not HTTP at all", b"hello, I am a mail server\r\n\r\n"),
     ("a lone first line", b"garbage\r\n\r\n"),
-    ("an upgrade nobody asked for", b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+    (
+        "an upgrade nobody asked for",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ),
     ("space before the version", b" HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
 ];
 
@@ -63,7 +66,13 @@ fn an_endless_head_of_an_answer_is_502_upstream_protocol() {
 
 #[test]
 fn a_broken_chunk_in_an_answer_ends_in_a_cut_never_in_a_clean_end() {
-    for body in ["g\r\nx\r\n0\r\n\r\n", "1\r\nxy\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n", "0\r\nX : a\r\n\r\n"] {
+    for body in [
+        "g\r\nx\r\n0\r\n\r\n",
+        "1\r\nxy\r\n0\r\n\r\n",
+        "-1\r\nx\r\n0\r\n\r\n",
+        "1\nx\r\n0\r\n\r\n",
+        "0\r\nX : a\r\n\r\n",
+    ] {
         let backend = canned(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n{body}"));
         let proxy = Proxy::start(&Config::one(backend.address()).server("workers: 1"));
         let mut client = proxy.client();
@@ -92,7 +101,8 @@ fn bytes_after_an_answer_never_answer_the_next_request() {
 #[test]
 fn the_answer_to_head_never_brings_a_body_along() {
     // A backend that sends a body with its answer to HEAD must not poison the connection.
-    let backend = canned("HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil123");
+    let backend =
+        canned("HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil123");
     let proxy = Proxy::start(&Config::one(backend.address()).server("workers: 1"));
     let mut client = proxy.client();
     for _ in 0..3 {

@@ -4,8 +4,14 @@ use crate::harness::{Config, Proxy, named};
 
 /// A name and a request that has two meanings, or none. Each goes on with a second request that must never be seen.
 const HOSTILE: &[(&str, &[u8])] = &[
-    ("length and chunked", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked and length", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n"),
+    (
+        "length and chunked",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked and length",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n",
+    ),
     ("two lengths that differ", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n"),
     ("two lengths that agree", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"),
     ("list of lengths", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0, 0\r\n\r\n"),
@@ -21,14 +27,23 @@ const HOSTILE: &[(&str, &[u8])] = &[
     ("coding after chunked", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
     ("identity", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity\r\n\r\n"),
     ("chunked twice", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked in two fields", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked and then another", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n"),
+    (
+        "chunked in two fields",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked and then another",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+    ),
     ("quoted chunked", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n"),
     ("vertical tab before chunked", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
     ("empty coding", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n\r\n"),
     ("chunked from an HTTP/1.0 client", b"POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ("space before the colon", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length : 0\r\n\r\n"),
-    ("space before the colon of a coding", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "space before the colon of a coding",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("tab before the colon", b"GET / HTTP/1.1\r\nHost: h\r\nX\t: a\r\n\r\n"),
     ("folded field", b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n"),
     ("folded coding", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
@@ -153,9 +168,21 @@ fn an_odd_but_single_meaning_passes_with_that_meaning() {
         ("blank line before the request", b"\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", b""),
         ("names in any case", b"POST / HTTP/1.1\r\nhOsT: h\r\ncOnTeNt-LeNgTh: 1\r\n\r\nx", b"x"),
         ("blanks around values", b"POST / HTTP/1.1\r\nHost: \t h \t\r\nContent-Length: \t 1 \r\n\r\nx", b"x"),
-        ("coding in any case", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", b"x"),
-        ("chunk extension", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\"\r\nx\r\n0\r\n\r\n", b"x"),
-        ("zeros before a size", b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0001\r\nx\r\n000\r\n\r\n", b"x"),
+        (
+            "coding in any case",
+            b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+            b"x",
+        ),
+        (
+            "chunk extension",
+            b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\"\r\nx\r\n0\r\n\r\n",
+            b"x",
+        ),
+        (
+            "zeros before a size",
+            b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0001\r\nx\r\n000\r\n\r\n",
+            b"x",
+        ),
     ];
     for (name, request, body) in odd {
         let before = backend.seen().len();
