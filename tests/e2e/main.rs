@@ -9,5 +9,7 @@ mod harness;
 
 mod clocks;
 mod forwarding;
+mod leaving;
+mod retries;
 mod smuggling;
 mod start;

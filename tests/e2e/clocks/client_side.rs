@@ -63,7 +63,7 @@ fn read_timeout_never_limits_a_healthy_long_upload() {
     let watch = Stopwatch::start();
     client.send("POST / HTTP/1.1\r\nHost: e2e.test\r\nContent-Length: 15\r\n\r\n");
     for _ in 0..15 {
-        // The pace of this upload is what the test is about.
+        // sleep: the pace of this upload is the subject
         std::thread::sleep(Duration::from_millis(100));
         client.send("x");
     }
@@ -129,7 +129,7 @@ fn write_timeout_never_limits_a_slow_but_healthy_reader() {
     assert_eq!(client.head().status, 200);
     let watch = Stopwatch::start();
     for _ in 0..24 {
-        // The pace of this reader is what the test is about.
+        // sleep: the pace of this reader is the subject
         std::thread::sleep(Duration::from_millis(100));
         client.wire().exact(1 << 20).expect("the stream goes on");
     }

@@ -52,7 +52,7 @@ fn first_byte_counts_from_the_last_byte_of_the_request() {
     let watch = Stopwatch::start();
     client.send("POST / HTTP/1.1\r\nHost: e2e.test\r\nContent-Length: 10\r\n\r\n");
     for _ in 0..10 {
-        // The pace of this upload is what the test is about: 1 s in all, more than the clock.
+        // sleep: the pace of this upload is the subject; 1 s in all, more than the clock
         std::thread::sleep(Duration::from_millis(100));
         client.send("x");
     }
@@ -129,7 +129,7 @@ fn idle_timeout_waits_while_the_client_is_not_taking() {
     let mut client = proxy.client();
     client.send("GET / HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
     let head = client.head();
-    // The client pauses for longer than the clock: the pause is the subject.
+    // sleep: a client that pauses for longer than the clock is the subject
     std::thread::sleep(SHORT * 3);
     let response = client.body("GET", head).expect("the whole body");
     assert_eq!(response.body.len(), SIZE);

@@ -120,6 +120,12 @@ impl Backend {
         Self::listen(listener, script)
     }
 
+    /// The same on an address that a backend had before.
+    pub fn raw_at(address: SocketAddr, script: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).expect("the address is free again");
+        Self::listen(listener, script)
+    }
+
     fn listen(listener: TcpListener, script: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared {

@@ -17,6 +17,11 @@ impl Client {
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the proxy listens on its address");
+        Self::over(stream)
+    }
+
+    /// A client on a connection that was made already.
+    pub fn over(stream: TcpStream) -> Self {
         Self { wire: Wire::new(stream) }
     }
 

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use super::client::{self, Client};
 use super::config::Config;
 use super::message::Response;
+use super::metrics;
 use super::process::{Process, SPEEDMIMI};
+use super::wait::eventually;
 
 /// `speedmimi run` on a configuration of the test's own.
 pub struct Proxy {
@@ -108,6 +110,25 @@ impl Proxy {
         let response = self.admin("/metrics");
         assert_eq!(response.status, 200, "{response:#?}");
         response.text()
+    }
+
+    /// Sum of the samples of a metric that have these labels; 0 when there are none.
+    #[track_caller]
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        metrics::sum(&self.metrics(), name, labels)
+    }
+
+    /// Waits until every slot is free and the ledger balances for each backend, and fails when it does not.
+    #[track_caller]
+    pub fn assert_at_rest(&self) {
+        let mut last = String::new();
+        eventually("every slot is free", || {
+            last = self.metrics();
+            metrics::sum(&last, "speedmimi_backend_slots_used", &[]) == 0.0
+        });
+        let total = |name: &str| metrics::sum(&last, &format!("speedmimi_backend_{name}_total"), &[]);
+        let (admitted, ended) = (total("admitted"), total("finished") + total("failed") + total("cancelled"));
+        assert_eq!(admitted, ended, "admitted = finished + failed + cancelled\n{last}");
     }
 
     /// The folder that paths in the configuration are relative to.

@@ -21,7 +21,7 @@ pub fn eventually_some<T>(what: &str, mut value: impl FnMut() -> Option<T>) -> T
             return value;
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
-        // The interval of a poll, not a guess at how long something takes.
+        // sleep: the interval of a poll, not a guess at how long something takes
         std::thread::sleep(Duration::from_millis(5));
     }
 }
