@@ -1,1 +1,11 @@
 //! Data plane, control thread and management server.
+//!
+//! [`app`] starts and stops everything. The data path ([`worker`], [`listen`], [`exchange`], [`downstream`],
+//! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
+//! is the only writer of both.
+
+pub mod live;
+pub mod reason;
+pub mod snapshot;
+pub mod telemetry;
+pub mod worker;

@@ -1,0 +1,4 @@
+//! What the proxy tells about itself: counters, histograms, access log.
+
+pub mod cells;
+pub mod histogram;
