@@ -4,6 +4,7 @@
 //! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
 //! is the only writer of both.
 
+pub mod example;
 pub mod live;
 pub mod reason;
 pub mod snapshot;
