@@ -8,6 +8,7 @@ pub(crate) mod downstream;
 pub(crate) mod exchange;
 pub(crate) mod io;
 pub mod listen;
+pub mod example;
 pub mod live;
 pub mod reason;
 pub mod snapshot;

@@ -1,4 +1,5 @@
 //! What the proxy tells about itself: counters, histograms, access log.
 
+pub mod access_log;
 pub mod cells;
 pub mod histogram;
