@@ -300,6 +300,8 @@ fn any_backend() -> impl Strategy<Value = Backend> {
 }
 
 proptest! {
+    #![proptest_config(support::config())]
+
     /// Whatever happens between picks: an available one if there is any, and never another.
     #[test]
     fn always_and_only_what_is_available(

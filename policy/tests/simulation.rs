@@ -2,8 +2,8 @@
 //! pickers over shared slots, one waiting line, and caps and gates that change on the way.
 //!
 //! What must hold for every algorithm and seed: no cap is ever exceeded, everybody who came is served, no backend
-//! starves, and at rest nothing is in flight. The mean wait is printed, not judged: it shows what an algorithm is
-//! worth. `SPEEDMIMI_SEED=… cargo test -p speedmimi-policy --test simulation -- --nocapture` replays a run.
+//! starves, and at rest nothing is in flight. Shares and the mean wait are printed, not judged; with one line for
+//! the group no slot idles while somebody waits, so in steady runs the wait is the same whoever is picked. `SPEEDMIMI_SEED=… cargo test -p speedmimi-policy --test simulation -- --nocapture` replays a run.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

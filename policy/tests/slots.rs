@@ -1,5 +1,7 @@
 //! Slots are exact: against a plain model one step at a time, and under threads that all want the last one.
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -25,6 +27,8 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(support::config())]
+
     #[test]
     fn every_step_does_what_the_model_says(cap in 0_u32..6, closed: bool, steps in prop::collection::vec(any_step(), 0..200)) {
         let slots = Slots::new(cap, closed);

@@ -69,3 +69,8 @@ pub(crate) fn assert_within_four_sigma(counts: &[u32], shares: &[f64]) {
         );
     }
 }
+
+/// Many cases, and no file of failures: a failure worth keeping becomes a test with a name.
+pub(crate) fn config() -> proptest::test_runner::Config {
+    proptest::test_runner::Config { cases: 1_000, failure_persistence: None, ..Default::default() }
+}
