@@ -200,7 +200,7 @@ mod tests {
                 now = passive.until();
             }
             let waits = now - outage;
-            assert!(waits <= outage.max(FIRST_EJECTION_MS).min(LONGEST_EJECTION_MS), "{waits} ms after {outage} ms");
+            assert!(waits <= outage.clamp(FIRST_EJECTION_MS, LONGEST_EJECTION_MS), "{waits} ms after {outage} ms");
         }
     }
 
