@@ -13,6 +13,13 @@
 //! - [`BodyScanner`]: where a body ends, and what of it is payload.
 //! - [`ws::FrameScanner`], [`sse::EventScanner`]: where a stream may be ended politely.
 //! - [`path::normalise`]: the path that routing looks at.
+//!
+//! # Forwarding a head
+//! Copy the lines whose [`Field::hop`] is false with [`Fields::copy_to`], and write anew what is
+//! said for one connection only: `Connection`; `Transfer-Encoding: chunked` if, and only if, the
+//! framing is [`Framing::Chunked`] and the body goes on in chunks; `Host` where the target was
+//! absolute; `Upgrade` and `Connection` for [`Upgrade::WebSocket`]. The bytes of a body that its
+//! scanner accepted may be sent on as they are.
 
 #![forbid(unsafe_code)]
 
