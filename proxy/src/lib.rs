@@ -4,6 +4,8 @@
 //! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
 //! is the only writer of both.
 
+pub mod cli;
+pub mod demo;
 pub mod example;
 pub mod live;
 pub mod reason;
