@@ -6,9 +6,15 @@
 
 pub mod cli;
 pub mod demo;
+pub(crate) mod downstream;
 pub mod example;
+pub(crate) mod exchange;
+pub(crate) mod io;
+pub mod listen;
 pub mod live;
 pub mod reason;
 pub mod snapshot;
+pub(crate) mod stream;
 pub mod telemetry;
+pub(crate) mod upstream;
 pub mod worker;
