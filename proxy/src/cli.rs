@@ -17,9 +17,6 @@ mod inline;
 
 use args::{Arguments, BackendArguments, Command, RunArguments};
 
-/// Exit code for bad usage and bad configuration.
-pub const USAGE: u8 = 64;
-
 /// Reads the arguments of the process and does what they say.
 pub fn main() -> ExitCode {
     match Arguments::try_parse_from(single_dash(std::env::args_os())) {
@@ -27,7 +24,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are printed this way too, and are no fault. A closed pipe is nobody's.
             let _ = error.print();
-            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+            if error.use_stderr() { ExitCode::from(app::EXIT_USAGE) } else { ExitCode::SUCCESS }
         }
     }
 }
@@ -83,7 +80,7 @@ fn example(arguments: BackendArguments) -> ExitCode {
 /// Says why the arguments or the configuration cannot be used.
 pub(crate) fn refuse(text: &str) -> ExitCode {
     say(text);
-    ExitCode::from(USAGE)
+    ExitCode::from(app::EXIT_USAGE)
 }
 
 /// Says why the start failed.

@@ -4,21 +4,17 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{fail, refuse};
+use super::fail;
+use crate::{app, control};
 
-/// Prints every fault of the file, or that there is none.
+/// Prints every fault of the file, or that there is none: exactly the check of a start and a reload.
 pub(super) fn check(path: &Path) -> ExitCode {
-    let name = path.display().to_string();
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return refuse(&format!("cannot read {name}: {error}")),
-    };
-    match speedmimi_model::parse(&name, &text) {
-        Ok(_) => print(&format!("{name}: ok")),
-        Err(faults) => {
-            // Nobody is left to tell when standard error is closed.
-            let _ = writeln!(io::stderr(), "{faults}");
-            ExitCode::from(super::USAGE)
+    match control::load(path) {
+        Ok(_) => print(&format!("{}: ok", path.display())),
+        Err(refused) => {
+            // As it is: every fault has its own heading. Nobody is left to tell when standard error is closed.
+            let _ = writeln!(io::stderr(), "{refused}");
+            ExitCode::from(app::EXIT_USAGE)
         }
     }
 }

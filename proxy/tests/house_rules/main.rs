@@ -40,9 +40,28 @@ fn crates_depend_only_on_the_rooms_below_them() {
     assert_none("a room depends on one that it may not know", &breaches);
 }
 
+/// The rooms of `proxy/src` that carry traffic.
+const DATA_PATH: [&str; 6] = ["worker", "listen", "exchange", "downstream", "upstream", "stream"];
+
+#[test]
+fn nothing_that_waits_stands_on_the_data_path() {
+    // A worker has one thread: what blocks it, or takes a lock, delays every connection it carries.
+    let waits = ["spawn_blocking", "std::fs", "thread::sleep", "Mutex", "RwLock"];
+    let mut breaches = Vec::new();
+    for source in sources() {
+        let room = imports::module(&source.path).and_then(|module| module.into_iter().next());
+        if !room.is_some_and(|room| DATA_PATH.contains(&room.as_str())) {
+            continue;
+        }
+        for (number, line) in source.code().filter(|(_, line)| waits.iter().any(|word| line.contains(word))) {
+            breaches.push(format!("{}:{number}: {}", source.path, line.trim()));
+        }
+    }
+    assert_none("a worker waits", &breaches);
+}
+
 #[test]
 fn proxy_rooms_import_only_what_they_may_know() {
-    const DATA_PATH: [&str; 6] = ["worker", "listen", "exchange", "downstream", "upstream", "stream"];
     let mut breaches = Vec::new();
     for source in sources().iter().filter(|source| source.path.starts_with("proxy/src/")) {
         let Some(module) = imports::module(&source.path) else { continue };
