@@ -1,19 +1,26 @@
 //! `speedmimi check` and `speedmimi schema`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::fail;
-use crate::{app, control};
+use super::{fail, refuse};
+use crate::app;
 
-/// Prints every fault of the file, or that there is none: exactly the check of a start and a reload.
+/// Prints every fault of the file with the line it stands in, or that there is none.
 pub(super) fn check(path: &Path) -> ExitCode {
-    match control::load(path) {
-        Ok(_) => print(&format!("{}: ok", path.display())),
-        Err(refused) => {
-            // As it is: every fault has its own heading. Nobody is left to tell when standard error is closed.
-            let _ = writeln!(io::stderr(), "{refused}");
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return refuse(&format!("cannot read {name}: {error}")),
+    };
+    match speedmimi_model::parse(&name, &text) {
+        Ok(_) => print(&format!("{name}: ok")),
+        Err(faults) => {
+            let mut out = io::stderr();
+            let color = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            // Nobody is left to tell when standard error is closed.
+            let _ = write!(out, "{}", faults.render(&name, &text, color));
             ExitCode::from(app::EXIT_USAGE)
         }
     }
