@@ -3,3 +3,4 @@
 pub mod access_log;
 pub mod cells;
 pub mod histogram;
+pub mod log;
