@@ -55,7 +55,7 @@ fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> Option<Route> {
         None => PathMatch::Prefix(prefix.unwrap_or_else(|| "/".into())),
     };
     let names: Vec<&str> = upstreams.keys().map(String::as_str).collect();
-    let upstream = section.visit("upstream", |at| {
+    let upstream = section.read("upstream", |at| {
         at.rule("the name of an upstream", |text| match upstreams.contains_key(text) {
             true => Ok(text.to_owned()),
             false => Err(rules::unknown("upstream", text, &names)),
@@ -107,7 +107,7 @@ fn operations(at: At<'_>) -> HeaderOps {
     let mut section = Section::open(at);
     let mut ops = HeaderOps::default();
     for (key, target) in [("set", &mut ops.set), ("add", &mut ops.add)] {
-        section.read(key, |at| {
+        section.visit(key, |at| {
             at.named("fields", &mut |name, place, at| {
                 let name = rules::header_name(name).map_err(|message| at.sink.add(at.path, place, message));
                 let value = at.rule("a header value", rules::header_value);
