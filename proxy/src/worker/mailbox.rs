@@ -1,0 +1,59 @@
+//! What the control thread asks of workers. Every message is acknowledged once the worker has acted on it.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::snapshot::Snapshot;
+
+/// A request to a worker.
+#[derive(Debug)]
+pub enum Message {
+    /// Use this view from the next exchange on.
+    Publish(Arc<Snapshot>),
+    /// End the exchanges on the backend with this uid and close its idle connections.
+    Cut(u64),
+    /// Stop accepting and close idle client connections; go on until [`Message::Stop`] or the last connection ends.
+    Drain,
+    /// Close everything and end the thread.
+    Stop,
+    /// A client connection handed over by another worker before its first byte.
+    Adopt(TcpStream, SocketAddr),
+}
+
+/// A message and whom to tell when it is done.
+#[derive(Debug)]
+pub struct Envelope {
+    /// What to do.
+    pub message: Message,
+    /// Told once done; dropped when the worker is gone.
+    pub done: Option<oneshot::Sender<()>>,
+}
+
+/// Sending side of a worker's mailbox.
+pub type Sender = mpsc::UnboundedSender<Envelope>;
+/// Receiving side of a worker's mailbox.
+pub type Receiver = mpsc::UnboundedReceiver<Envelope>;
+
+/// The mailboxes of all workers, as the control thread holds them.
+#[derive(Debug, Clone)]
+pub struct Mailboxes(pub Vec<Sender>);
+
+impl Mailboxes {
+    /// Sends the message to every worker and waits until each has acted on it or is gone.
+    pub async fn broadcast(&self, message: impl Fn() -> Message) {
+        let waits: Vec<_> = self
+            .0
+            .iter()
+            .filter_map(|sender| {
+                let (done, wait) = oneshot::channel();
+                sender.send(Envelope { message: message(), done: Some(done) }).ok().map(|()| wait)
+            })
+            .collect();
+        for wait in waits {
+            // An error means that the worker ended: it will never act on an older view.
+            let _ = wait.await;
+        }
+    }
+}
