@@ -2,3 +2,5 @@
 
 pub mod cells;
 pub mod histogram;
+pub mod prometheus;
+pub mod windows;
