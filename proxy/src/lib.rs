@@ -4,8 +4,15 @@
 //! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
 //! is the only writer of both.
 
+pub(crate) mod downstream;
+pub(crate) mod exchange;
+pub(crate) mod io;
+pub mod listen;
+pub mod example;
 pub mod live;
 pub mod reason;
 pub mod snapshot;
+pub(crate) mod stream;
 pub mod telemetry;
+pub(crate) mod upstream;
 pub mod worker;

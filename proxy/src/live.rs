@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 use dashmap::DashMap;
@@ -91,6 +92,8 @@ pub struct RouteState {
 /// The registry of observed state.
 #[derive(Debug)]
 pub struct Live {
+    /// Zero of every coarse clock: milliseconds and microseconds in shared state count from here.
+    pub origin: Instant,
     workers: Box<[CachePadded<WorkerCells>]>,
     backends: DashMap<(Box<str>, Box<str>), BackendRef>,
     routes: DashMap<Box<str>, Arc<RouteState>>,
@@ -103,6 +106,7 @@ impl Live {
     /// An empty registry for that many workers.
     pub fn new(workers: usize) -> Self {
         Self {
+            origin: Instant::now(),
             workers: padded(workers),
             backends: DashMap::new(),
             routes: DashMap::new(),

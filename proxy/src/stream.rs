@@ -1,0 +1,3 @@
+//! Connections that became streams of bytes.
+
+pub(crate) mod tunnel;
