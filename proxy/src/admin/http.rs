@@ -1,7 +1,7 @@
 //! The HTTP face of management: metrics and the two questions of a load balancer or an orchestrator.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,19 +109,17 @@ async fn check_host(request: Request, next: Next) -> Result<Response, Infallible
 }
 
 fn is_own_name(host: &str) -> bool {
-    if host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.parse::<u16>().is_ok() => name,
-        Some(_) => return false,
-        None => host,
+    let (name, port) = match host.rsplit_once(':') {
+        // The colons of an address in brackets are no separators of a port.
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
     };
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || bracketed.is_some_and(|ip| ip.parse::<IpAddr>().is_ok())
+    bare.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]

@@ -34,19 +34,17 @@ pub async fn look_up(names: BTreeSet<Name>, patience: Duration) -> HashMap<Name,
     use futures_util::StreamExt as _;
     let mut found = HashMap::new();
     let lookups = futures_util::stream::iter(names).map(|(host, port)| async move {
-        let answer = tokio::net::lookup_host((host.as_str(), port)).await;
+        // Sorted, because resolvers rotate: the same set must compare as unchanged.
+        let answer = tokio::net::lookup_host((host.as_str(), port)).await.map(Iterator::collect::<BTreeSet<_>>);
         ((host, port), answer)
     });
     let mut lookups = std::pin::pin!(lookups.buffer_unordered(AT_ONCE));
     let deadline = tokio::time::Instant::now() + patience;
     while let Ok(Some((name, answer))) = tokio::time::timeout_at(deadline, lookups.next()).await {
         match answer {
+            Ok(addresses) if addresses.is_empty() => {}
             Ok(addresses) => {
-                // Sorted, because resolvers rotate: the same set must compare as unchanged.
-                let addresses: BTreeSet<SocketAddr> = addresses.collect();
-                if !addresses.is_empty() {
-                    found.insert(name, addresses.into_iter().collect());
-                }
+                found.insert(name, addresses.into_iter().collect());
             }
             Err(error) => tracing::warn!(host = name.0, %error, "a backend's name does not resolve"),
         }
@@ -81,13 +79,14 @@ impl Names {
         }
     }
 
-    /// Takes answers of names that are in use; tells whether anything changed.
+    /// Takes answers; tells whether that changed anything for names in use. Others are kept for the change that is
+    /// about to use them.
     pub fn update(&mut self, found: HashMap<Name, Arc<[SocketAddr]>>, used: &BTreeSet<Name>) -> bool {
         let mut changed = false;
-        for (name, addresses) in found.into_iter().filter(|(name, _)| used.contains(name)) {
+        for (name, addresses) in found {
             if self.known.get(&name).is_none_or(|known| **known != *addresses) {
+                changed |= used.contains(&name);
                 self.known.insert(name, addresses);
-                changed = true;
             }
         }
         changed
@@ -120,7 +119,8 @@ mod tests {
         assert!(names.update(HashMap::from([(name("a"), addresses.clone())]), &used));
         assert!(!names.update(HashMap::new(), &used));
         assert!(!names.update(HashMap::from([(name("a"), addresses.clone())]), &used), "nothing new");
-        assert!(!names.update(HashMap::from([(name("gone"), addresses.clone())]), &used), "not in use");
+        assert!(!names.update(HashMap::from([(name("c"), addresses.clone())]), &used), "not in use yet");
+        assert!(names.knows(&name("c")));
         assert_eq!(names.addresses().get(&name("a")), Some(&addresses));
         names.retain(&BTreeSet::from([name("b")]));
         assert!(!names.knows(&name("a")));

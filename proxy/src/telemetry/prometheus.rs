@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crossbeam_utils::CachePadded;
+
 use crate::live::{BackendRef, BackendState, Health, Live, RouteState};
 use crate::reason::Reason;
 use crate::telemetry::cells::{BackendCells, Cell, WorkerCells};
@@ -94,24 +96,24 @@ const WORKER_FIELDS: [WorkerField; 10] = [
     }),
 ];
 
-fn workers<W: AsRef<WorkerCells>>(text: &mut Text, workers: &[W]) {
+fn workers(text: &mut Text, workers: &[CachePadded<WorkerCells>]) {
     for (name, kind, help, field) in WORKER_FIELDS {
         text.family(name, kind, help);
         for (index, cells) in workers.iter().enumerate() {
-            text.sample(name, &[("worker", &index.to_string())], field(cells.as_ref()).get());
+            text.sample(name, &[("worker", &index.to_string())], field(cells).get());
         }
     }
     let name = "speedmimi_worker_lag_seconds";
     text.family(name, Kind::Gauge, "How late the last timer tick of the event loop came.");
     for (index, cells) in workers.iter().enumerate() {
-        text.seconds(name, &[("worker", &index.to_string())], cells.as_ref().lag.get());
+        text.seconds(name, &[("worker", &index.to_string())], cells.lag.get());
     }
 }
 
 fn requests(text: &mut Text, live: &Live, routes: &[Arc<RouteState>]) {
     text.family("speedmimi_requests_total", Kind::Counter, "Requests answered, by route and status class.");
     for route in routes {
-        for (index, class) in CLASSES.iter().enumerate() {
+        for (index, class) in CLASSES.into_iter().enumerate() {
             let count = route.cells.iter().map(|cells| cells.classes[index].get()).sum();
             text.sample("speedmimi_requests_total", &[("route", &route.name), ("code", class)], count);
         }
@@ -209,7 +211,7 @@ fn backend_counters(text: &mut Text, backends: &[BackendRef]) {
     text.family(name, Kind::Counter, "Responses of the backend, by status class.");
     for backend in backends {
         let [upstream, id] = labels(backend);
-        for (index, class) in CLASSES.iter().enumerate() {
+        for (index, class) in CLASSES.into_iter().enumerate() {
             text.sample(name, &[upstream, id, ("code", class)], backend.total(|cells| cells.classes[index].get()));
         }
     }

@@ -1,0 +1,177 @@
+//! The control thread: the single writer of what the proxy is told to do.
+//!
+//! Every change, whoever asks for it, goes through one queue into one task. It is applied to the configuration
+//! (pure), compiled into a snapshot, published to every worker, and answered once all of them act on it. Reads never
+//! wait in that queue: they look at the latest [`View`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use speedmimi_model::{Change, ReloadSummary};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::live::Live;
+use crate::telemetry::windows::Windows;
+
+mod error;
+mod lifecycle;
+mod reload;
+pub mod reports;
+pub mod resolve;
+mod store;
+mod task;
+
+pub use error::Refused;
+pub use lifecycle::{Lifecycle, Phase};
+pub use store::{Guard, Object, View};
+pub use task::{Controller, Setup};
+
+use reports::Reports;
+
+/// Changes that may wait; more wait at their senders.
+const QUEUE: usize = 64;
+
+/// What everybody else holds of the control thread.
+#[derive(Debug, Clone)]
+pub struct Control {
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<Arc<View>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    live: Arc<Live>,
+    lifecycle: Arc<Lifecycle>,
+    windows: Mutex<Windows>,
+    reports: Mutex<Reports>,
+    file: Option<PathBuf>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// What a change did.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Revision of the object that was changed, or of the whole after a reload. With `validate_only`, the one it has.
+    pub revision: u64,
+    /// The view that shows the change; with `validate_only`, what it would be.
+    pub view: Arc<View>,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// The global revision afterwards.
+    pub revision: u64,
+    /// What differs from before.
+    pub summary: ReloadSummary,
+}
+
+/// What a disconnect did.
+#[derive(Debug, Clone)]
+pub struct Disconnected {
+    /// Revision of the backend, which a disconnect does not change.
+    pub revision: u64,
+    /// Exchanges that were in flight and were ended.
+    pub cut: u32,
+}
+
+impl Control {
+    /// The configuration as every worker knows it.
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Phase and counters of the process.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.shared.lifecycle
+    }
+
+    /// Observed state.
+    pub fn live(&self) -> &Live {
+        &self.shared.live
+    }
+
+    /// Rates and quantiles.
+    pub fn windows(&self) -> &Mutex<Windows> {
+        &self.shared.windows
+    }
+
+    /// Pushed performance data.
+    pub fn reports(&self) -> &Mutex<Reports> {
+        &self.shared.reports
+    }
+
+    /// The configuration file; `None` when the process was started without one.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.shared.file.as_ref()
+    }
+
+    /// Applies a change. Resolves when every worker acts on it.
+    pub async fn change(&self, change: Change, guard: Guard) -> Result<Done, Refused> {
+        self.ask(|reply| Command::Change(Job { change: Box::new(change), guard, looked_up: false, reply })).await
+    }
+
+    /// Ends the exchanges on a backend, and keeps it out until it is enabled unless `keep_enabled`.
+    pub async fn disconnect(
+        &self,
+        upstream: &str,
+        id: &str,
+        keep_enabled: bool,
+        guard: Guard,
+    ) -> Result<Disconnected, Refused> {
+        let (upstream, id) = (upstream.to_owned(), id.to_owned());
+        self.ask(|reply| Command::Disconnect { upstream, id, keep_enabled, guard, reply }).await
+    }
+
+    /// Lets a backend take exchanges again: undoes a disable and a disconnect.
+    pub async fn enable(&self, upstream: &str, id: &str, guard: Guard) -> Result<Done, Refused> {
+        let change = store::set_active(upstream, id, true);
+        self.change(change, guard).await
+    }
+
+    /// Keeps new exchanges away from a backend; those under way finish.
+    pub async fn disable(&self, upstream: &str, id: &str, guard: Guard) -> Result<Done, Refused> {
+        let change = store::set_active(upstream, id, false);
+        self.change(change, guard).await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command,
+    ) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Refused::Stopping)?;
+        answer.await.unwrap_or(Err(Refused::Stopping))
+    }
+}
+
+/// What the task is asked.
+#[derive(Debug)]
+enum Command {
+    Change(Job),
+    Disconnect {
+        upstream: String,
+        id: String,
+        keep_enabled: bool,
+        guard: Guard,
+        reply: oneshot::Sender<Result<Disconnected, Refused>>,
+    },
+    Reload {
+        config: Box<speedmimi_model::Config>,
+        validate_only: bool,
+        looked_up: bool,
+        reply: oneshot::Sender<Result<Reloaded, Refused>>,
+    },
+}
+
+/// A change on its way.
+#[derive(Debug)]
+struct Job {
+    change: Box<Change>,
+    guard: Guard,
+    /// Whether its new names were looked up, found or not.
+    looked_up: bool,
+    reply: oneshot::Sender<Result<Done, Refused>>,
+}
