@@ -16,16 +16,20 @@ use crate::telemetry::windows::Windows;
 
 mod error;
 mod lifecycle;
+mod publish;
 mod reload;
 pub mod reports;
 pub mod resolve;
 mod store;
 mod task;
+mod view;
 
 pub use error::Refused;
 pub use lifecycle::{Lifecycle, Phase};
-pub use store::{Guard, Object, View};
+pub use reload::load;
+pub use store::{Guard, Object, Store};
 pub use task::{Controller, Setup};
+pub use view::View;
 
 use reports::Reports;
 
@@ -55,8 +59,10 @@ struct Shared {
 pub struct Done {
     /// Revision of the object that was changed, or of the whole after a reload. With `validate_only`, the one it has.
     pub revision: u64,
-    /// The view that shows the change; with `validate_only`, what it would be.
-    pub view: Arc<View>,
+    /// What was changed; an added backend has its id here.
+    pub object: Object,
+    /// The state that shows the change; with `validate_only`, what it would be.
+    pub store: Store,
 }
 
 /// What a reload did.
@@ -123,18 +129,6 @@ impl Control {
     ) -> Result<Disconnected, Refused> {
         let (upstream, id) = (upstream.to_owned(), id.to_owned());
         self.ask(|reply| Command::Disconnect { upstream, id, keep_enabled, guard, reply }).await
-    }
-
-    /// Lets a backend take exchanges again: undoes a disable and a disconnect.
-    pub async fn enable(&self, upstream: &str, id: &str, guard: Guard) -> Result<Done, Refused> {
-        let change = store::set_active(upstream, id, true);
-        self.change(change, guard).await
-    }
-
-    /// Keeps new exchanges away from a backend; those under way finish.
-    pub async fn disable(&self, upstream: &str, id: &str, guard: Guard) -> Result<Done, Refused> {
-        let change = store::set_active(upstream, id, false);
-        self.change(change, guard).await
     }
 
     async fn ask<T>(

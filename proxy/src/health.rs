@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use speedmimi_model::StatusRanges;
 use speedmimi_policy::{Checker, Thresholds};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
@@ -48,8 +49,8 @@ pub enum Kind {
         path: String,
         /// The `Host` field.
         host: String,
-        /// Statuses that pass; where empty, 200..=399 do.
-        expect: Vec<u16>,
+        /// Statuses that pass.
+        expect: StatusRanges,
     },
 }
 

@@ -7,7 +7,7 @@ use speedmimi_model::{Backend, Config};
 use speedmimi_policy::effective_cap;
 
 use super::resolve::{Name, Names};
-use super::store::{Store, View};
+use super::store::Store;
 use crate::app::descriptors;
 use crate::health::Prober;
 use crate::live::{Health, Live};
@@ -58,9 +58,9 @@ impl Publisher {
         self.mailboxes.broadcast(|| Message::Cut(uid)).await;
     }
 
-    /// Checks the backends of the view, and no others.
-    pub(super) fn watch_health(&mut self, view: &View) {
-        self.prober.set_targets(checks::targets(view));
+    /// Checks the backends of the store, and no others.
+    pub(super) fn watch_health(&mut self, store: &Store, names: &Names) {
+        self.prober.set_targets(checks::targets(store, names, &self.live));
     }
 
     /// Forgets what is no longer configured and no longer busy.
@@ -107,7 +107,7 @@ impl Publisher {
             let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
             match known.get(&(upstream, &*backend.id)) {
                 None => {
-                    let checked = checks::check_of(after, upstream, backend).is_some();
+                    let checked = after.upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
                     state.set_health(if checked { Health::Unknown } else { Health::Up });
                     state.passive.reset();
                 }
@@ -128,11 +128,6 @@ pub(super) fn backends(config: &Config) -> impl Iterator<Item = (&str, &Backend)
 
 fn index(config: &Config) -> HashMap<(&str, &str), &Backend> {
     backends(config).map(|(upstream, backend)| ((upstream, &*backend.id), backend)).collect()
-}
-
-/// A backend by upstream and id.
-pub(super) fn find<'a>(config: &'a Config, upstream: &str, id: &str) -> Option<&'a Backend> {
-    config.upstreams.get(upstream)?.backends.iter().find(|backend| backend.id == id)
 }
 
 /// Hosts and ports in use, literals included.

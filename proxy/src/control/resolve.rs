@@ -64,6 +64,11 @@ impl Names {
         &self.known
     }
 
+    /// The addresses of a host and port; none while they are not known.
+    pub fn of(&self, host: &str, port: u16) -> Arc<[SocketAddr]> {
+        self.known.get(&(host.to_owned(), port)).cloned().unwrap_or_else(|| [].into())
+    }
+
     /// Whether the name has addresses.
     pub fn knows(&self, name: &Name) -> bool {
         self.known.contains_key(name)

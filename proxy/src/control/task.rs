@@ -12,7 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::error::Refused;
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
-use super::store::{Store, View};
+use super::store::Store;
+use super::view::View;
 use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Reloaded, Shared};
 use crate::live::Live;
 use crate::snapshot::Snapshot;
@@ -66,7 +67,7 @@ impl Controller {
         }
         let mut publisher = Publisher::new(live.clone(), descriptors);
         let snapshot = publisher.begin(&store, &names);
-        let (view, seen) = watch::channel(Arc::new(View::new(&store, snapshot)));
+        let (view, seen) = watch::channel(Arc::new(View { store: store.clone(), snapshot }));
         let (sender, commands) = mpsc::channel(QUEUE);
         let (finder, found) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -90,7 +91,7 @@ impl Controller {
     /// Serves commands until every [`Control`] is gone.
     pub async fn run(mut self, mailboxes: Mailboxes) {
         self.publisher.attach(mailboxes);
-        self.publisher.watch_health(&self.view.borrow().clone());
+        self.publisher.watch_health(&self.store, &self.names);
         let mut ticks = interval(windows::TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -115,7 +116,7 @@ impl Controller {
         match command {
             Command::Change(job) => self.change(job).await,
             Command::Reload { config, validate_only, looked_up, reply } => {
-                let planned = self.store.reload(&config);
+                let planned = self.store.reload((*config).clone());
                 match planned {
                     Err(refused) => drop(reply.send(Err(refused))),
                     Ok((_, summary)) if validate_only => {
@@ -158,17 +159,18 @@ impl Controller {
             Err(refused) => return drop(job.reply.send(Err(refused))),
         };
         if job.guard.validate_only {
-            let view = Arc::new(View::new(&next, self.snapshot()));
-            let revision = self.store.revision_of(&object);
-            return drop(job.reply.send(Ok(Done { revision, view })));
+            let done = Done { revision: self.store.revision_of(&object), object, store: next };
+            return drop(job.reply.send(Ok(done)));
         }
         if !job.looked_up
             && let Some(missing) = self.missing(next.config())
         {
             return self.look_up(missing, Some(Command::Change(Job { looked_up: true, ..job })));
         }
-        self.install(next).await;
-        let done = Done { revision: self.store.revision_of(&object), view: self.view.borrow().clone() };
+        if next.revision() != self.store.revision() {
+            self.install(next).await;
+        }
+        let done = Done { revision: self.store.revision_of(&object), object, store: self.store.clone() };
         drop(job.reply.send(Ok(done)));
     }
 
@@ -178,9 +180,8 @@ impl Controller {
         self.names.retain(&used);
         let before = std::mem::replace(&mut self.store, next);
         let snapshot = self.publisher.publish(&before, &self.store, &self.names).await;
-        let view = Arc::new(View::new(&self.store, snapshot));
-        self.publisher.watch_health(&view);
-        self.view.send_replace(view);
+        self.publisher.watch_health(&self.store, &self.names);
+        self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot }));
     }
 
     /// New addresses make a new snapshot, but no revision: nobody changed the configuration.

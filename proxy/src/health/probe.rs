@@ -43,15 +43,11 @@ pub(super) async fn probe(check: &Check, addresses: &[SocketAddr]) -> Result<(),
             Kind::Tcp => Ok(()),
             Kind::Http { path, host, expect } => {
                 let status = http::ask(stream, path, host).await?;
-                if expects(expect, status) { Ok(()) } else { Err(ProbeError::Status(status)) }
+                if expect.contains(status) { Ok(()) } else { Err(ProbeError::Status(status)) }
             }
         }
     };
     tokio::time::timeout(check.timeout, work).await.unwrap_or(Err(ProbeError::Timeout))
-}
-
-fn expects(expect: &[u16], status: u16) -> bool {
-    if expect.is_empty() { (200..400).contains(&status) } else { expect.contains(&status) }
 }
 
 /// Connects to the first address that accepts, as exchanges do.

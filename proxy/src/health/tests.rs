@@ -9,14 +9,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn an_http_check_passes_on_expected_statuses_alone() {
     for (answer, expect, ok) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", vec![], true),
-        ("HTTP/1.0 302 Found\r\n\r\n", vec![], true),
-        ("HTTP/1.1 404 Not Found\r\n\r\n", vec![], false),
-        ("HTTP/1.1 404 Not Found\r\n\r\n", vec![404], true),
-        ("HTTP/1.1 200 OK\r\n\r\n", vec![204], false),
-        ("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", vec![], true),
-        ("SSH-2.0-OpenSSH\r\n\r\n", vec![], false),
-        ("HTTP/1.1 200", vec![], false),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "200-399", true),
+        ("HTTP/1.0 302 Found\r\n\r\n", "200-399", true),
+        ("HTTP/1.1 404 Not Found\r\n\r\n", "200-399", false),
+        ("HTTP/1.1 404 Not Found\r\n\r\n", "404", true),
+        ("HTTP/1.1 200 OK\r\n\r\n", "204", false),
+        ("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "200-399", true),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "200-399", false),
+        ("HTTP/1.1 200", "200-399", false),
     ] {
         let address = answering(answer);
         let check = Check { kind: http("/health", expect), ..check(Kind::Tcp) };
@@ -37,7 +37,7 @@ async fn a_check_sends_its_path_and_host_and_closes() {
         let rest = stream.read(&mut [0; 16]).expect("a clean end");
         (String::from_utf8_lossy(&request[..length]).into_owned(), rest)
     });
-    let check = Check { kind: http("/health?deep=1", vec![]), ..check(Kind::Tcp) };
+    let check = Check { kind: http("/health?deep=1", "200-399"), ..check(Kind::Tcp) };
     probe::probe(&check, &[address]).await.expect("it answered 200");
     let (request, rest) = server.join().expect("no panic");
     assert!(request.starts_with("GET /health?deep=1 HTTP/1.1\r\nHost: backend.test\r\n"), "{request}");
@@ -48,7 +48,7 @@ async fn a_check_sends_its_path_and_host_and_closes() {
 async fn silence_ends_with_the_timeout_and_an_endless_head_with_its_length() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = silent.local_addr().expect("bound");
-    let check = Check { kind: http("/", vec![]), timeout: Duration::from_millis(50), ..check(Kind::Tcp) };
+    let check = Check { kind: http("/", "200-399"), timeout: Duration::from_millis(50), ..check(Kind::Tcp) };
     assert!(matches!(probe::probe(&check, &[address]).await, Err(ProbeError::Timeout)));
     assert!(matches!(probe::probe(&check, &[]).await, Err(ProbeError::NoAddress)));
     let endless = answering(&format!("HTTP/1.1 200 OK\r\n{}", "X: 1234567890\r\n".repeat(2_000)));
@@ -118,8 +118,8 @@ fn check(kind: Kind) -> Check {
     }
 }
 
-fn http(path: &str, expect: Vec<u16>) -> Kind {
-    Kind::Http { path: path.into(), host: "backend.test".into(), expect }
+fn http(path: &str, expect: &str) -> Kind {
+    Kind::Http { path: path.into(), host: "backend.test".into(), expect: expect.parse().expect("valid") }
 }
 
 /// A backend that reads a request, sends these bytes and closes.
