@@ -31,3 +31,34 @@ pub(crate) fn scatter(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> u64 {
+        hash_ip(text.parse().expect("an address"))
+    }
+
+    /// Values are pinned: another one would move every client at an upgrade.
+    #[test]
+    fn hashes_never_change() {
+        assert_eq!(hash_key(b""), 0x2d06_8005_38d3_94c2, "XXH3 of nothing, from its specification");
+        assert_eq!((hash_key(b"backend1"), ip("192.0.2.1"), ip("2001:db8::1"), scatter(1)), PINNED);
+    }
+
+    const PINNED: (u64, u64, u64, u64) =
+        (0xa403_7b4f_d72a_6d47, 0x2c1c_901e_ed9a_dc4a, 0x275c_8fa5_8c2d_19a0, 0x5692_161d_100b_05e5);
+
+    #[test]
+    fn an_address_is_one_whichever_family_carries_it() {
+        assert_eq!(ip("::ffff:192.0.2.1"), ip("192.0.2.1"));
+        assert_ne!(ip("::192.0.2.1"), ip("192.0.2.1"), "only mapped addresses are IPv4 addresses");
+    }
+
+    #[test]
+    fn the_whole_address_counts() {
+        assert_ne!(ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_ne!(ip("2001:db8::1"), ip("2001:db8::2"));
+    }
+}

@@ -112,3 +112,74 @@ pub fn next_delay(interval: Duration, health: Health, unit_random: f64) -> Durat
 fn scaled(duration: Duration, by: f64) -> Duration {
     Duration::try_from_secs_f64(duration.as_secs_f64() * by).unwrap_or(Duration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREE_TWO: Thresholds = Thresholds { failures: 3, successes: 2 };
+
+    /// Feeds results (`+` good, `-` bad) and writes down the health after each: `U`p, `D`own, `?` unknown.
+    fn history(thresholds: Thresholds, start: Health, results: &str) -> String {
+        let mut checker = Checker::new(thresholds, start);
+        let after = results.chars().map(|result| {
+            let before = checker.health();
+            let told = checker.on_result(result == '+');
+            assert_eq!(told, (checker.health() != before).then_some(checker.health()), "tells changes, only those");
+            match checker.health() {
+                Health::Up => 'U',
+                Health::Down => 'D',
+                Health::Unknown => '?',
+            }
+        });
+        after.collect()
+    }
+
+    #[test]
+    fn failures_in_a_row_take_down_and_successes_in_a_row_bring_up() {
+        assert_eq!(history(THREE_TWO, Health::Up, "--+--+---+-++--+---"), "UUUUUUUUDDDDUUUUUUD");
+        assert_eq!(history(THREE_TWO, Health::Down, "+-++"), "DDDU");
+    }
+
+    #[test]
+    fn an_added_backend_waits_for_one_success() {
+        assert_eq!(history(THREE_TWO, Health::Unknown, "+"), "U");
+        assert_eq!(history(THREE_TWO, Health::Unknown, "--+--"), "??UUU", "its first failures are forgotten");
+        assert_eq!(history(THREE_TWO, Health::Unknown, "---++"), "??DDU");
+    }
+
+    #[test]
+    fn a_threshold_of_nothing_is_one() {
+        assert_eq!(history(Thresholds { failures: 0, successes: 0 }, Health::Up, "-+-"), "DUD");
+    }
+
+    fn millis(interval_ms: u64, health: Health, unit_random: f64) -> u128 {
+        next_delay(Duration::from_millis(interval_ms), health, unit_random).as_millis()
+    }
+
+    #[test]
+    fn checks_are_jittered_by_a_tenth() {
+        assert_eq!([0.0, 0.5, 1.0].map(|random| millis(30_000, Health::Up, random)), [27_000, 30_000, 33_000]);
+        assert_eq!([0.0, 0.5, 1.0].map(|random| millis(30_000, Health::Down, random)), [5_400, 6_000, 6_600]);
+        assert_eq!(millis(30_000, Health::Unknown, 0.5), 6_000);
+    }
+
+    #[test]
+    fn what_is_down_is_looked_at_sooner_but_not_frantically() {
+        assert_eq!(millis(2_000, Health::Down, 0.5), 1_000);
+        assert_eq!(millis(100, Health::Down, 1.0), 100, "never later than while up");
+        for interval in [1, 500, 1_000, 1_050, 5_000, 600_000] {
+            for random in [0.0, 0.3, 1.0] {
+                assert!(millis(interval, Health::Down, random) <= u128::from(interval));
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_arguments_do_not_panic() {
+        assert_eq!(next_delay(Duration::MAX, Health::Up, 1.0), Duration::MAX);
+        assert_eq!(millis(1_000, Health::Up, f64::NAN), 900);
+        assert_eq!(millis(1_000, Health::Up, f64::INFINITY), 1_100);
+        assert_eq!(millis(0, Health::Down, 0.5), 0);
+    }
+}

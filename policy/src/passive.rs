@@ -140,3 +140,94 @@ impl State {
         Self { until_ms: word & Self::UNTIL_MAX, failures: (word >> 48) as u16 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_eject_and_a_success_forgets() {
+        let passive = Passive::default();
+        assert!(!passive.on_connect_failure(10, 0.0));
+        assert!(!passive.on_connect_failure(11, 0.0));
+        passive.on_success();
+        assert!(!passive.on_connect_failure(12, 0.0));
+        assert!(!passive.on_connect_failure(13, 0.0));
+        assert!(!passive.is_ejected(13));
+        assert!(passive.on_connect_failure(14, 0.0), "the third in a row");
+        assert_eq!((passive.failures(), passive.until()), (3, 1_014));
+        assert!(passive.is_ejected(14) && passive.is_ejected(1_013) && !passive.is_ejected(1_014));
+        passive.on_success();
+        assert_eq!((passive.failures(), passive.until(), passive.is_ejected(15)), (0, 0, false));
+    }
+
+    #[test]
+    fn ejections_double_to_thirty_seconds() {
+        let passive = Passive::new(1);
+        let mut now = 0;
+        let mut lengths = Vec::new();
+        for _ in 0..8 {
+            assert!(passive.on_connect_failure(now, 0.0));
+            lengths.push(passive.until() - now);
+            now = passive.until();
+        }
+        assert_eq!(lengths, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+        passive.reset();
+        assert!(passive.on_connect_failure(now, 0.0));
+        assert_eq!(passive.until() - now, 1_000, "a reset forgets how often it was ejected");
+    }
+
+    #[test]
+    fn attempts_begun_before_an_ejection_do_not_prolong_it() {
+        let passive = Passive::new(1);
+        assert!(passive.on_connect_failure(100, 0.0));
+        for now in 100..1_100 {
+            assert!(!passive.on_connect_failure(now, 0.0), "already ejected at {now}");
+        }
+        assert_eq!((passive.failures(), passive.until()), (1, 1_100));
+        assert!(passive.on_connect_failure(1_100, 0.0));
+        assert_eq!(passive.until(), 3_100);
+    }
+
+    /// Whatever the outage, a backend is tried again no later after its end than it lasted, and within 30 s.
+    #[test]
+    fn what_returns_waits_no_longer_than_it_was_away() {
+        for outage in [1, 500, 1_500, 5_000, 20_000, 100_000, 600_000] {
+            let passive = Passive::new(1);
+            let mut now = 0;
+            while now < outage {
+                assert!(passive.on_connect_failure(now, 0.0));
+                now = passive.until();
+            }
+            let waits = now - outage;
+            assert!(waits <= outage.clamp(FIRST_EJECTION_MS, LONGEST_EJECTION_MS), "{waits} ms after {outage} ms");
+        }
+    }
+
+    #[test]
+    fn jitter_shortens_by_a_fifth_at_most() {
+        for (random, length) in [(0.0, 1_000), (0.5, 900), (1.0, 800), (f64::NAN, 1_000), (9.0, 800), (-9.0, 1_000)] {
+            let passive = Passive::new(1);
+            passive.on_connect_failure(0, random);
+            assert_eq!(passive.until(), length, "random {random}");
+        }
+    }
+
+    #[test]
+    fn counts_and_times_stay_in_their_bits() {
+        let passive = Passive::new(u32::MAX);
+        for _ in 0..70_000 {
+            passive.on_connect_failure(5, 0.0);
+        }
+        assert_eq!((passive.failures(), passive.until()), (65_535, 1_005));
+        let late = Passive::new(0);
+        assert!(late.on_connect_failure(u64::MAX, 0.0));
+        assert_eq!((late.failures(), late.until()), (1, (1 << 48) - 1));
+    }
+
+    #[test]
+    fn at_most_half_of_a_group_stays_ejected() {
+        let most = |total| (0..=total).filter(|&ejected| honour_ejections(total, ejected)).max();
+        assert_eq!([0, 1, 2, 3, 4, 5, 9].map(most), [0, 0, 1, 1, 2, 2, 4].map(Some));
+    }
+}

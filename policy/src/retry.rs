@@ -41,3 +41,25 @@ pub fn may_try_again(attempted: &Attempted) -> bool {
         Sent::Answer => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every case there is.
+    #[test]
+    fn again_only_if_unsent_or_harmless_and_the_first_time() {
+        for sent in [Sent::Nothing, Sent::Request, Sent::Answer] {
+            for (idempotent, bodyless) in [(false, false), (false, true), (true, false), (true, true)] {
+                for replays in [0, 1, 7] {
+                    let attempted = Attempted { sent, idempotent, bodyless, replays };
+                    let expected = match (sent, idempotent, bodyless, replays) {
+                        (Sent::Nothing, ..) | (Sent::Request, true, true, 0) => true,
+                        (Sent::Request | Sent::Answer, ..) => false,
+                    };
+                    assert_eq!(may_try_again(&attempted), expected, "{attempted:?}");
+                }
+            }
+        }
+    }
+}

@@ -4,11 +4,13 @@
 //! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
 //! is the only writer of both.
 
+pub mod cli;
+pub mod demo;
 pub(crate) mod downstream;
+pub mod example;
 pub(crate) mod exchange;
 pub(crate) mod io;
 pub mod listen;
-pub mod example;
 pub mod live;
 pub mod reason;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use speedmimi_model::AccessFormat;
 use speedmimi_proxy::telemetry::access_log::{AccessLog, Record};
 
 fn record<'a>(time: u64) -> Record<'a> {
@@ -31,7 +32,8 @@ fn record<'a>(time: u64) -> Record<'a> {
 
 #[test]
 fn the_steady_state_allocates_nothing() {
-    let settings = speedmimi_model::AccessLog { file: Some(PathBuf::from("/dev/null")), ..Default::default() };
+    let settings =
+        speedmimi_model::AccessLog { format: AccessFormat::Json, file: Some(PathBuf::from("/dev/null")), sample: 1.0 };
     let log = AccessLog::open(&settings).expect("/dev/null takes everything");
     let mut ring = log.ring();
     // More lines than all blocks of a ring hold: whatever is made once is made now.

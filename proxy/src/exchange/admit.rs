@@ -73,8 +73,7 @@ pub(crate) fn admit(exchange: &Exchange<'_>) -> Result<(Admission, usize), Reaso
     let honour = ejections_count(upstream, now);
     let candidates = Choice { upstream, tried: &exchange.tried, now, honour };
     let key = hash_ip(exchange.request.client);
-    let pickers = &mut *exchange.view.pickers.borrow_mut();
-    let picker = &mut pickers[route.upstream][algorithm];
+    let picker = &mut *exchange.view.pickers[route.upstream][algorithm].borrow_mut();
     for _ in 0..RACES {
         let chosen = picker.pick(&candidates, key).or_else(|| {
             // Nobody else is left: a backend that is only suspected is better than no answer.

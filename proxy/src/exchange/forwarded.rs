@@ -43,12 +43,12 @@ pub(crate) fn append(
     if !request.trusted || head.fields.find(Known::XForwardedProto).is_none() {
         output.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
     }
-    if !request.trusted || head.fields.find(Known::XForwardedHost).is_none() {
-        if let Some(authority) = head.authority.filter(|authority| !authority.is_empty()) {
-            output.extend_from_slice(b"X-Forwarded-Host: ");
-            output.extend_from_slice(authority.of(block));
-            output.extend_from_slice(b"\r\n");
-        }
+    if (!request.trusted || head.fields.find(Known::XForwardedHost).is_none())
+        && let Some(authority) = head.authority.filter(|authority| !authority.is_empty())
+    {
+        output.extend_from_slice(b"X-Forwarded-Host: ");
+        output.extend_from_slice(authority.of(block));
+        output.extend_from_slice(b"\r\n");
     }
 }
 

@@ -1,13 +1,14 @@
 //! Accepting: within `server.max_conn`, in small bursts, on the less loaded of two workers.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::net::SocketFlags;
-use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::downstream;
 use crate::worker::Worker;
@@ -22,63 +23,53 @@ const IMBALANCE: u64 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts on the socket until the worker drains, then takes what is queued already and closes it.
-pub(crate) async fn run(worker: Rc<Worker>, socket: TcpListener) {
-    let Ok(socket) = AsyncFd::new(socket) else {
-        tracing::error!(worker = worker.index, "a listening socket cannot be watched; this worker accepts nothing");
-        return;
+pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) {
+    let socket = match TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(worker = worker.index, %error, "a listening socket cannot be watched: nothing is accepted");
+            return;
+        }
     };
     loop {
         tokio::select! {
             biased;
             () = worker.drain_begun() => break,
-            ready = socket.readable() => {
-                let Ok(mut ready) = ready else { return };
-                match burst(&worker, socket.get_ref()) {
-                    Burst::Drained => ready.clear_ready(),
-                    Burst::More => tokio::task::yield_now().await,
-                    Burst::Pause => worker.room(PAUSE).await,
-                }
+            burst = poll_fn(|context| burst(&worker, &socket, context)) => match burst {
+                Burst::More => tokio::task::yield_now().await,
+                Burst::Pause => worker.room(PAUSE).await,
             }
         }
     }
-    while matches!(burst(&worker, socket.get_ref()), Burst::More) {}
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    while matches!(burst(&worker, &socket, &mut context), Poll::Ready(Burst::More)) {}
 }
 
 enum Burst {
-    /// The queue is empty.
-    Drained,
     /// There may be more.
     More,
     /// No room, or no descriptors.
     Pause,
 }
 
-fn burst(worker: &Rc<Worker>, socket: &TcpListener) -> Burst {
+/// Takes connections from the queue; pending when it is empty.
+fn burst(worker: &Rc<Worker>, socket: &TcpListener, context: &mut Context<'_>) -> Poll<Burst> {
     for _ in 0..BURST {
         if !worker.make_room() {
-            return Burst::Pause;
+            return Poll::Ready(Burst::Pause);
         }
-        match accept(socket) {
-            Ok((stream, peer)) => place(worker, stream, peer),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Burst::Drained,
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(error) => {
+        match socket.poll_accept(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok((stream, peer))) => place(worker, stream, peer),
+            Poll::Ready(Err(error)) if is_about_one_connection(&error) => {}
+            Poll::Ready(Err(error)) => {
                 tracing::warn!(worker = worker.index, %error, "accept failed; pausing");
                 worker.evict();
-                return Burst::Pause;
+                return Poll::Ready(Burst::Pause);
             }
         }
     }
-    Burst::More
-}
-
-fn accept(socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let (descriptor, peer) = rustix::net::acceptfrom_with(socket, flags)?;
-    let peer = peer
-        .and_then(|address| SocketAddr::try_from(address).ok())
-        .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
-    Ok((descriptor.into(), peer))
+    Poll::Ready(Burst::More)
 }
 
 /// Errors of `accept(2)` that concern the connection taken from the queue, not the socket or the process.
@@ -97,25 +88,37 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     if let Some(other) = worker.random_peer() {
         let theirs = worker.live.workers()[other].connections.get();
         if worker.cells().connections.get() >= theirs + IMBALANCE {
-            let message = Message::Adopt(stream, peer);
-            match worker.peers[other].send(Envelope { message, done: None }) {
-                Ok(()) => worker.cells().handed_over.add(1),
-                Err(_) => drop(worker.live.connections.fetch_sub(1, Ordering::Relaxed)),
-            }
+            hand_over(worker, other, stream, peer);
             return;
         }
     }
-    adopt(worker, stream, peer);
+    serve(worker, stream, peer);
 }
 
-/// Serves a connection that is already counted in `Live::connections`.
-pub(crate) fn adopt(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    let _ = stream.set_nodelay(true);
-    match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => drop(tokio::task::spawn_local(downstream::h1::serve(worker.clone(), stream, peer))),
+fn hand_over(worker: &Rc<Worker>, other: usize, stream: TcpStream, peer: SocketAddr) {
+    let sent = stream.into_std().ok().map(|stream| {
+        let envelope = Envelope { message: Message::Adopt(stream, peer), done: None };
+        worker.peers[other].send(envelope)
+    });
+    match sent {
+        Some(Ok(())) => worker.cells().handed_over.add(1),
+        _ => drop(worker.live.connections.fetch_sub(1, Ordering::Relaxed)),
+    }
+}
+
+/// Serves a connection that another worker accepted and counted in `Live::connections`.
+pub(crate) fn adopt(worker: &Rc<Worker>, stream: std::net::TcpStream, peer: SocketAddr) {
+    match TcpStream::from_std(stream) {
+        Ok(stream) => serve(worker, stream, peer),
         Err(error) => {
             worker.live.connections.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!(worker = worker.index, %error, "a client connection cannot be watched");
         }
     }
+}
+
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    // A failure means that the connection is gone already; serving it finds that out.
+    let _ = stream.set_nodelay(true);
+    drop(tokio::task::spawn_local(downstream::h1::serve(worker.clone(), stream, peer)));
 }

@@ -27,7 +27,7 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     /// Follows bytes on their way to the client.
-    pub(crate) fn from_backend(&mut self, bytes: &[u8]) {
+    pub(crate) fn follow_backend(&mut self, bytes: &[u8]) {
         self.backend.scan(bytes);
     }
 

@@ -1,6 +1,7 @@
 //! A snapshot with what this worker adds to it: one picker for each upstream and algorithm.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use speedmimi_policy::Picker;
@@ -12,8 +13,11 @@ use crate::snapshot::{Snapshot, UpstreamView};
 pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     /// By the indices of [`Snapshot::upstreams`] and [`UpstreamView::algorithms`].
-    pub(crate) pickers: RefCell<Vec<Vec<Picker>>>,
+    pub(crate) pickers: Vec<Vec<SharedPicker>>,
 }
+
+/// A picker that views before and after an unrelated change share.
+pub(crate) type SharedPicker = Rc<RefCell<Picker>>;
 
 impl View {
     /// Adopts the snapshot. Where an upstream has the same backends as before, its pickers go on where they were, so
@@ -23,32 +27,28 @@ impl View {
             .upstreams
             .iter()
             .map(|upstream| {
-                let before = old.and_then(|old| old.pickers_of(upstream));
-                upstream
-                    .algorithms
-                    .iter()
-                    .map(|&algorithm| {
-                        let known = before.as_ref().and_then(|known| known.iter().find(|p| p.algorithm() == algorithm));
-                        known.cloned().unwrap_or_else(|| {
-                            Picker::new(algorithm, rng.u64(..)).expect("the configuration names only available ones")
-                        })
+                let known = old.map_or(&[][..], |old| old.pickers_of(upstream));
+                let mut picker = |&algorithm| {
+                    let same = known.iter().find(|picker| picker.borrow().algorithm() == algorithm);
+                    same.cloned().unwrap_or_else(|| {
+                        let fresh = Picker::new(algorithm, rng.u64(..));
+                        Rc::new(RefCell::new(fresh.expect("the configuration names available algorithms only")))
                     })
-                    .collect()
+                };
+                upstream.algorithms.iter().map(&mut picker).collect()
             })
             .collect();
-        Self { snapshot, pickers: RefCell::new(pickers) }
+        Self { snapshot, pickers }
     }
 
-    fn pickers_of(&self, upstream: &UpstreamView) -> Option<Vec<Picker>> {
-        let index = self.snapshot.upstreams.iter().position(|known| {
-            known.name == upstream.name
-                && known.backends.len() == upstream.backends.len()
-                && known
-                    .backends
-                    .iter()
-                    .zip(&upstream.backends)
-                    .all(|(one, other)| one.state.uid == other.state.uid && one.weight == other.weight)
-        })?;
-        Some(self.pickers.borrow()[index].clone())
+    fn pickers_of(&self, upstream: &UpstreamView) -> &[SharedPicker] {
+        let same_backends = |known: &UpstreamView| {
+            known.backends.len() == upstream.backends.len()
+                && known.backends.iter().zip(&upstream.backends).all(|(one, other)| {
+                    one.state.uid == other.state.uid && one.weight == other.weight
+                })
+        };
+        let index = self.snapshot.upstreams.iter().position(|known| known.name == upstream.name && same_backends(known));
+        index.map_or(&[], |index| &self.pickers[index])
     }
 }

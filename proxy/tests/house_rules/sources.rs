@@ -47,7 +47,7 @@ pub(crate) fn sources() -> &'static [Source] {
 
 /// A file by its path in the repository.
 pub(crate) fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(root().join(path)).expect(path)
 }
 
 fn root() -> PathBuf {

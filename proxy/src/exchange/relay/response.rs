@@ -239,7 +239,7 @@ fn upgrade(
     heads::write_interim(output, head, bytes);
     let rest = &bytes[head.len..];
     let mut tunnel = Tunnel::default();
-    tunnel.from_backend(rest);
+    tunnel.follow_backend(rest);
     output.extend_from_slice(rest);
     exchange.figures.status = 101;
     transfer.reusable = false;

@@ -22,7 +22,6 @@ pub struct LogRing {
     spare: Receiver<Vec<u8>>,
     give_back: SyncSender<Vec<u8>>,
     clock: line::Clock,
-    sampled: f64,
     dropped: u64,
 }
 
@@ -36,20 +35,8 @@ impl LogRing {
             spare,
             give_back,
             clock: line::Clock::default(),
-            sampled: 0.0,
             dropped: 0,
         }
-    }
-
-    /// Whether this exchange is among the share (0..=1) that is logged: evenly spaced, exact over any long run.
-    #[inline]
-    pub fn sample(&mut self, share: f64) -> bool {
-        self.sampled += share;
-        let hit = self.sampled >= 1.0;
-        if hit {
-            self.sampled -= 1.0;
-        }
-        hit
     }
 
     /// Appends one line, or counts it as dropped when the writer is behind. Never blocks.

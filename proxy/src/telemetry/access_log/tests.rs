@@ -158,15 +158,6 @@ fn a_full_disk_loses_lines_and_says_how_many() {
     assert_eq!(shared.lost.load(Ordering::Relaxed), 3);
 }
 
-#[test]
-fn a_share_is_exact() {
-    let (sender, _receiver) = sync_channel(1);
-    let mut ring = LogRing::new(sender);
-    assert_eq!((0..1_000).filter(|_| ring.sample(0.25)).count(), 250);
-    assert_eq!((0..1_000).filter(|_| ring.sample(1.0)).count(), 1_000);
-    assert_eq!((0..1_000).filter(|_| ring.sample(0.0)).count(), 0);
-}
-
 proptest! {
     #[test]
     fn any_bytes_make_one_line_that_parses(host: Vec<u8>, path: Vec<u8>, status: u16, duration_us: u64) {

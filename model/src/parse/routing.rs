@@ -1,0 +1,125 @@
+//! `routing`.
+
+use std::collections::BTreeMap;
+
+use super::backends::timeouts;
+use crate::config::{HeaderEdits, HeaderOps, PathMatch, Protocols, Route, Upstream};
+use crate::read::{At, Idle, Section};
+use crate::rules;
+
+pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeMap<String, Route> {
+    let mut routes: BTreeMap<String, Route> = BTreeMap::new();
+    at.named("routes", &mut |name, place, at| {
+        if let Err(message) = rules::name(name) {
+            at.sink.add(at.path, place, message);
+        }
+        let Some(route) = route(at, upstreams) else { return };
+        let same = |other: &Route| {
+            let shares_host = other.hosts.iter().any(|host| route.hosts.contains(host));
+            same_path(&other.path, &route.path) && (shares_host || other.hosts.is_empty() && route.hosts.is_empty())
+        };
+        if let Some((other, _)) = routes.iter().find(|(_, other)| same(other)) {
+            at.sink.add(
+                at.path,
+                place,
+                format!("takes the same host and path as route {other:?}: one of them is never reached"),
+            );
+        }
+        routes.insert(name.to_owned(), route);
+    });
+    routes
+}
+
+fn same_path(one: &PathMatch, other: &PathMatch) -> bool {
+    match (one, other) {
+        (PathMatch::Prefix(one), PathMatch::Prefix(other)) => one.trim_end_matches('/') == other.trim_end_matches('/'),
+        _ => one == other,
+    }
+}
+
+fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> Option<Route> {
+    let mut section = Section::open(at);
+    let mut hosts = Vec::new();
+    for key in ["host", "hosts"] {
+        section.visit(key, |at| {
+            at.list(&mut |at| hosts.extend(at.rule("a host", rules::host_pattern)));
+        });
+    }
+    let prefix = section.read("path", |at| at.rule("a path", rules::route_path));
+    let exact = section.read("path_exact", |at| at.rule("a path", rules::route_path));
+    if prefix.is_some() && exact.is_some() {
+        section.fault("path_exact", "path and path_exact exclude each other");
+    }
+    let path = match exact {
+        Some(exact) => PathMatch::Exact(exact),
+        None => PathMatch::Prefix(prefix.unwrap_or_else(|| "/".into())),
+    };
+    let names: Vec<&str> = upstreams.keys().map(String::as_str).collect();
+    let upstream = section.read("upstream", |at| {
+        at.rule("the name of an upstream", |text| match upstreams.contains_key(text) {
+            true => Ok(text.to_owned()),
+            false => Err(rules::unknown("upstream", text, &names)),
+        })
+    });
+    if !section.has("upstream") {
+        section.fault("upstream", format!("a route needs an upstream; there are: {}", names.join(", ")));
+    }
+    let mut route = Route {
+        hosts,
+        path,
+        upstream: upstream.clone().unwrap_or_default(),
+        load_balancer: section.read("load_balancer", |at| at.rule("an algorithm", rules::algorithm)),
+        protocols: Protocols::default(),
+        timeouts: Default::default(),
+        headers: HeaderEdits::default(),
+    };
+    section.set("protocols", &mut route.protocols, |at| Some(protocols(at)));
+    section.set("timeouts", &mut route.timeouts, |at| Some(timeouts(at)));
+    section.set("headers", &mut route.headers, |at| Some(headers(at)));
+    section.later("rate_limit", &Idle::Nothing);
+    section.later("strip_prefix", &Idle::Is(&["false"]));
+    section.later("rewrite_host", &Idle::Is(&["false"]));
+    section.finish();
+    upstream.map(|_| route)
+}
+
+fn protocols(at: At<'_>) -> Protocols {
+    let mut section = Section::open(at);
+    let protocols = Protocols {
+        websocket: section.read("websocket", |at| at.rule("an algorithm", rules::algorithm)),
+        sse: section.read("sse", |at| at.rule("an algorithm", rules::algorithm)),
+    };
+    section.later("grpc", &Idle::Nothing);
+    section.finish();
+    protocols
+}
+
+fn headers(at: At<'_>) -> HeaderEdits {
+    let mut section = Section::open(at);
+    let mut edits = HeaderEdits::default();
+    section.set("request", &mut edits.request, |at| Some(operations(at)));
+    section.set("response", &mut edits.response, |at| Some(operations(at)));
+    section.finish();
+    edits
+}
+
+fn operations(at: At<'_>) -> HeaderOps {
+    let mut section = Section::open(at);
+    let mut ops = HeaderOps::default();
+    for (key, target) in [("set", &mut ops.set), ("add", &mut ops.add)] {
+        section.visit(key, |at| {
+            at.named("fields", &mut |name, place, at| {
+                let name = rules::header_name(name).map_err(|message| at.sink.add(at.path, place, message));
+                let value = at.rule("a header value", rules::header_value);
+                if let (Ok(name), Some(value)) = (name, value) {
+                    target.push((name, value));
+                }
+            });
+        });
+    }
+    section.visit("remove", |at| {
+        at.list(&mut |at| ops.remove.extend(at.rule("a header name", rules::header_name)));
+    });
+    section.finish();
+    ops
+}

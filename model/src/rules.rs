@@ -1,0 +1,237 @@
+//! The rules for single values, shared by the file and the API. An error says what is allowed.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use speedmimi_policy::Algorithm;
+
+use crate::config::{HostPattern, Scheme};
+
+mod spelling;
+
+pub(crate) use spelling::unknown;
+
+/// Longest duration that can be configured: a year.
+const LONGEST: u64 = 366 * 24 * 3600;
+
+/// `30s`, `500ms`, `5m`, `1h30m`; at least a millisecond.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("{text:?} is no duration: write a number with ms, s, m, h or d, such as 500ms, 30s or 1h30m");
+    let mut rest = text.trim();
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|&at| at > 0).ok_or_else(wrong)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            "d" => Duration::from_secs(24 * 3600),
+            _ => return Err(wrong()),
+        };
+        let part = u32::try_from(number).ok().and_then(|number| unit.checked_mul(number)).ok_or_else(wrong)?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = &rest[letters..];
+    }
+    if total < Duration::from_millis(1) || total > Duration::from_secs(LONGEST) {
+        return Err(format!("{text:?} is not within 1ms..366d"));
+    }
+    Ok(total)
+}
+
+/// The shortest way to write a duration that [`duration()`] reads back.
+pub(crate) fn write_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
+        if millis.is_multiple_of(size) {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}
+
+/// A name of an upstream or a route, or the id of a backend: no spaces, no slash, so that `UPSTREAM/ID` is one way to
+/// write it.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_graphic() && c != '/' && c != ',' && c != '"';
+    if text.is_empty() || text.len() > 128 || !text.chars().all(fits) {
+        return Err(format!("{text:?} is no name: 1..128 visible ASCII characters, without / , and quotes"));
+    }
+    Ok(text.to_owned())
+}
+
+/// An address or a DNS name.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    if is_domain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is neither an IP address nor a host name"))
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    // Digits and dots alone are an address somebody mistyped.
+    text.len() <= 253 && text.split('.').all(label) && !text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+/// A host of a route: a name, an address, or `*.` and a name.
+pub(crate) fn host_pattern(text: &str) -> Result<HostPattern, String> {
+    let lower = text.to_ascii_lowercase();
+    if let Some(domain) = lower.strip_prefix("*.") {
+        return match is_domain(domain) {
+            true => Ok(HostPattern::Wildcard(domain.to_owned())),
+            false => Err(format!("{text:?} is no host: write example.com or *.example.com")),
+        };
+    }
+    if is_domain(&lower) || lower.parse::<std::net::IpAddr>().is_ok() || lower.starts_with('[') && host(&lower).is_ok()
+    {
+        return Ok(HostPattern::Exact(lower));
+    }
+    Err(format!("{text:?} is no host: write example.com or *.example.com, without a port"))
+}
+
+/// A port of a backend.
+pub(crate) fn port(number: u32) -> Result<u16, String> {
+    u16::try_from(number).ok().filter(|&port| port > 0).ok_or_else(|| format!("{number} is not within 1..65535"))
+}
+
+/// A weight.
+pub(crate) fn weight(number: u32) -> Result<u32, String> {
+    if (1..=1000).contains(&number) { Ok(number) } else { Err(format!("{number} is not within 1..1000")) }
+}
+
+/// A scheme; the ones of later versions are named.
+pub(crate) fn scheme(text: &str) -> Result<Scheme, String> {
+    match text {
+        "http" => Ok(Scheme::Http),
+        "https" | "h2c" | "grpc" | "grpcs" | "tcp" | "udp" => {
+            Err(format!("{text:?} is not available in this version; allowed: http"))
+        }
+        _ => Err(unknown("scheme", text, &["http"])),
+    }
+}
+
+/// A balancing algorithm; the ones of later versions are named.
+pub(crate) fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let available: Vec<&str> = Algorithm::ALL.iter().filter(|a| a.is_available()).map(|a| a.as_str()).collect();
+    match text.parse::<Algorithm>() {
+        Ok(algorithm) if algorithm.is_available() => Ok(algorithm),
+        Ok(_) => Err(format!("{text:?} is not available in this version; allowed: {}", available.join(", "))),
+        Err(_) => Err(unknown("algorithm", text, &available)),
+    }
+}
+
+/// A network, or one address.
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+    let net = text.parse::<IpNet>().ok().or_else(single);
+    net.ok_or_else(|| format!("{text:?} is no network: write 10.0.0.0/8, 2001:db8::/32 or one address"))
+}
+
+/// A path of a route or a check.
+pub(crate) fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is no path: it begins with / and has neither spaces nor #"))
+}
+
+/// A path that routes compare: without a query, in normal form.
+pub(crate) fn route_path(text: &str) -> Result<String, String> {
+    let path = path(text)?;
+    let segments_fit = !path.contains("//") && path.split('/').all(|segment| segment != "." && segment != "..");
+    if path.contains(['?', '%', '\\']) || !segments_fit {
+        return Err(format!("{text:?} is not in normal form: no query, no %, no //, no . or .. segment"));
+    }
+    Ok(path)
+}
+
+/// Fields that belong to one hop or to the framing: no edit may touch them.
+const UNTOUCHABLE: [&str; 12] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "content-length",
+    "expect",
+    "proxy-status",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
+
+/// A name of a field that may be edited.
+pub(crate) fn header_name(text: &str) -> Result<String, String> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if text.is_empty() || text.len() > 256 || !text.bytes().all(token) {
+        return Err(format!("{text:?} is no header name"));
+    }
+    if UNTOUCHABLE.contains(&text.to_ascii_lowercase().as_str()) {
+        return Err(format!("{text:?} cannot be edited: it belongs to one hop or to the framing of the message"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A value of a field.
+pub(crate) fn header_value(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b == b' ' || b == b'\t' || b.is_ascii_graphic() || b >= 0x80;
+    if text.len() > 8190 || !text.bytes().all(fits) || text.trim() != text {
+        return Err(format!("{text:?} is no header value: at most 8190 visible characters, no spaces at the ends"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written_back() {
+        for (text, millis) in
+            [("30s", 30_000), ("500ms", 500), ("5m", 300_000), ("1h30m", 5_400_000), ("1d", 86_400_000)]
+        {
+            let read = duration(text).expect(text);
+            assert_eq!(read, Duration::from_millis(millis));
+            assert_eq!(duration(&write_duration(read)), Ok(read));
+        }
+        for text in ["", "30", "s", "-1s", "1.5s", "30 s", "0s", "400d", "99999999999999999999s", "1x"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_addresses_or_names() {
+        for text in ["127.0.0.1", "::1", "[::1]", "localhost", "a.example.com", "my_service"] {
+            assert!(host(text).is_ok(), "{text}");
+        }
+        for text in ["", "a b", "127.0.0", "300.1.1.1", "http://x", "a/b", "x:80", "-".repeat(64).as_str()] {
+            assert!(host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn framing_fields_cannot_be_edited() {
+        for name in ["Content-Length", "transfer-encoding", "Connection"] {
+            assert!(header_name(name).is_err_and(|message| message.contains("cannot be edited")), "{name}");
+        }
+        assert!(header_name("X-Team").is_ok());
+        assert!(header_value("a\r\nb").is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! The configuration as a JSON Schema, for editors.
+
+use serde_json::{Value, json};
+use speedmimi_policy::Algorithm;
+
+/// JSON Schema (2020-12) of what this version accepts. `x-restart` marks what a reload cannot change.
+pub fn schema() -> Value {
+    let algorithms: Vec<&str> = Algorithm::ALL.iter().filter(|a| a.is_available()).map(|a| a.as_str()).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "SpeedMimi configuration",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "server": server(),
+            "ssl": later("TLS", json!({ "enabled": { "const": false }, "cert_file": {}, "key_file": {} })),
+            "backends": {
+                "description": "Backends, by the name of their upstream.",
+                "type": "object",
+                "additionalProperties": { "type": "array", "items": { "$ref": "#/$defs/backend" } },
+            },
+            "upstreams": {
+                "description": "Policy of a group of backends, by name.",
+                "type": "object",
+                "additionalProperties": { "$ref": "#/$defs/upstream" },
+            },
+            "routing": {
+                "description": "Host and path to upstream, by name. None: everything goes to upstream default or the only one.",
+                "type": "object",
+                "additionalProperties": { "$ref": "#/$defs/route" },
+            },
+            "grpc": management(9090, true),
+            "admin": management(9091, false),
+            "log": log(),
+            "access_log": access_log(),
+        },
+        "$defs": {
+            "algorithm": { "enum": algorithms },
+            "duration": { "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "examples": ["30s", "500ms", "1h30m"] },
+            "size": { "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9]+ ?(KiB|MiB|GiB)?$" }] },
+            "health_check": health_check(),
+            "timeouts": timeouts(),
+            "backend": backend(),
+            "upstream": upstream(),
+            "route": route(),
+            "fields": { "type": "object", "additionalProperties": { "type": "string" } },
+            "header_ops": object(json!({
+                "set": { "$ref": "#/$defs/fields" },
+                "add": { "$ref": "#/$defs/fields" },
+                "remove": { "type": "array", "items": { "type": "string" } },
+            })),
+        },
+    })
+}
+
+fn object(properties: Value) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+fn described(description: &str, mut schema: Value) -> Value {
+    schema["description"] = description.into();
+    schema
+}
+
+fn restart(mut schema: Value) -> Value {
+    schema["x-restart"] = true.into();
+    schema
+}
+
+fn later(what: &str, properties: Value) -> Value {
+    described(&format!("{what}: not available in this version; its default is accepted."), object(properties))
+}
+
+fn duration(default: &str, description: &str) -> Value {
+    json!({ "$ref": "#/$defs/duration", "default": default, "description": description })
+}
+
+fn integer(first: i64, last: i64, default: Option<i64>, description: &str) -> Value {
+    let mut schema = json!({ "type": "integer", "minimum": first, "maximum": last, "description": description });
+    if let Some(default) = default {
+        schema["default"] = default.into();
+    }
+    schema
+}
+
+fn server() -> Value {
+    object(json!({
+        "host": restart(json!({ "type": "string", "default": "0.0.0.0", "description": "Address of the main listener." })),
+        "port": restart(integer(0, 65535, Some(8080), "Port of the main listener; 0 lets the system choose.")),
+        "workers": restart(integer(1, 1024, None, "Data-plane threads; default one a core.")),
+        "max_conn": integer(1, 10_000_000, Some(10_000), "Client connections; beyond it accept pauses."),
+        "read_timeout": duration("30s", "For a request head; also the longest silence inside a request body."),
+        "write_timeout": duration("30s", "Longest time a client may take no byte."),
+        "idle_timeout": duration("75s", "Idle keep-alive connection."),
+        "graceful_timeout": duration("60s", "How long a stop waits for exchanges."),
+        "real_ip_header": { "type": "string", "description": "Field in which trusted proxies name the client." },
+        "trusted_proxies": { "type": "array", "items": { "type": "string" }, "default": [] },
+        "limits": object(json!({
+            "request_line": integer(64, 65_536, Some(8190), "Bytes."),
+            "header_field": integer(64, 65_536, Some(8190), "Bytes."),
+            "header_count": integer(1, 1000, Some(100), "Fields."),
+            "body": { "$ref": "#/$defs/size", "default": 0, "description": "Bytes; 0 is no limit." },
+        })),
+        "half_close": { "enum": ["cancel", "keep"], "default": "cancel", "description": "What a client's FIN means." },
+    }))
+}
+
+fn backend() -> Value {
+    let mut schema = object(json!({
+        "id": { "type": "string", "description": "Unique in its upstream; default host:port." },
+        "name": { "type": "string" },
+        "host": { "type": "string", "description": "Address or name." },
+        "port": integer(1, 65535, None, ""),
+        "weight": integer(1, 1000, Some(100), ""),
+        "scheme": { "enum": ["http"], "default": "http" },
+        "active": { "type": "boolean", "default": true },
+        "max_conn": integer(i64::from(i32::MIN), i64::from(i32::MAX), Some(0), "Slots; 0 or less is no limit."),
+        "labels": { "$ref": "#/$defs/fields" },
+        "health_check": { "$ref": "#/$defs/health_check" },
+    }));
+    schema["required"] = json!(["host", "port"]);
+    schema
+}
+
+fn health_check() -> Value {
+    object(json!({
+        "type": { "enum": ["http", "tcp"], "default": "http" },
+        "path": { "type": "string", "default": "/" },
+        "expect_status": { "default": "200-399", "description": "200, 200-299, or a list." },
+        "interval": duration("30s", "Between two probes; jittered, faster while down."),
+        "timeout": duration("5s", "Of one probe."),
+        "failures": integer(1, 1000, Some(3), "In a row until it is down."),
+        "successes": integer(1, 1000, Some(2), "In a row until it is up again."),
+    }))
+}
+
+fn timeouts() -> Value {
+    object(json!({
+        "connect": duration("10s", "Opening a connection."),
+        "first_byte": duration("120s", "Last request byte sent to first response byte."),
+        "idle": duration("300s", "No byte from the backend while the client is taking."),
+        "total": { "anyOf": [{ "const": "off" }, { "$ref": "#/$defs/duration" }], "default": "off" },
+    }))
+}
+
+fn upstream() -> Value {
+    object(json!({
+        "load_balancer": { "$ref": "#/$defs/algorithm" },
+        "hash_on": { "const": "ip" },
+        "timeouts": { "$ref": "#/$defs/timeouts" },
+        "pool": object(json!({
+            "max_idle": integer(0, 1_000_000, Some(50), "Idle connections a backend, over all workers."),
+            "idle_timeout": duration("60s", "How long they are kept."),
+            "max_requests": integer(0, i64::from(u32::MAX), Some(0), "Requests a connection carries; 0 is no limit."),
+        })),
+        "health_check": { "$ref": "#/$defs/health_check" },
+    }))
+}
+
+fn route() -> Value {
+    let mut schema = object(json!({
+        "host": { "type": "string" },
+        "hosts": { "type": "array", "items": { "type": "string" }, "description": "example.com or *.example.com; none is any." },
+        "path": { "type": "string", "default": "/", "description": "Prefix; the longest wins." },
+        "path_exact": { "type": "string" },
+        "upstream": { "type": "string" },
+        "load_balancer": { "$ref": "#/$defs/algorithm" },
+        "protocols": object(json!({ "websocket": { "$ref": "#/$defs/algorithm" }, "sse": { "$ref": "#/$defs/algorithm" } })),
+        "timeouts": { "$ref": "#/$defs/timeouts" },
+        "headers": object(json!({
+            "request": { "$ref": "#/$defs/header_ops" },
+            "response": { "$ref": "#/$defs/header_ops" },
+        })),
+    }));
+    schema["required"] = json!(["upstream"]);
+    schema
+}
+
+fn management(port: i64, unix: bool) -> Value {
+    let mut properties = json!({
+        "enabled": { "type": "boolean", "default": true },
+        "host": { "type": "string", "default": "127.0.0.1", "description": "A loopback address." },
+        "port": integer(0, 65535, Some(port), "0 lets the system choose."),
+    });
+    if unix {
+        properties["unix"] = json!({ "type": "string", "description": "A socket in the file system instead." });
+    }
+    restart(object(properties))
+}
+
+fn log() -> Value {
+    restart(object(json!({
+        "level": { "enum": ["error", "warn", "info", "debug", "trace"], "default": "info" },
+        "format": { "enum": ["text", "json"], "description": "Default: text on a terminal, JSON otherwise." },
+        "file": { "type": "string", "description": "Default: standard error." },
+    })))
+}
+
+fn access_log() -> Value {
+    restart(object(json!({
+        "format": { "enum": ["json"], "default": "json" },
+        "file": { "type": "string", "description": "Default: standard output." },
+        "sample": { "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1 },
+    })))
+}

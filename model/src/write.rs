@@ -1,0 +1,173 @@
+//! A configuration as a document in the shape of the file: every key with its value, so that nothing has to be known
+//! to read it. Reading it back gives the same configuration.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::{
+    AccessFormat, Backend, Config, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, LogFormat, Management,
+    PathMatch, Route, Scheme, TimeoutsPatch, Upstream,
+};
+use crate::rules::write_duration;
+
+impl Config {
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
+        let mut root = Map::new();
+        root.insert("server".into(), self.server());
+        root.insert("upstreams".into(), map(&self.upstreams, upstream));
+        root.insert("backends".into(), map(&self.upstreams, |u| u.backends.iter().map(backend).collect()));
+        root.insert("routing".into(), map(&self.routes, route));
+        root.insert("grpc".into(), management(&self.grpc));
+        root.insert("admin".into(), management(&self.admin));
+        let level = match self.log.level {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        };
+        let format = self.log.format.map(|format| match format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        });
+        root.insert("log".into(), present(json!({ "level": level, "format": format, "file": self.log.file })));
+        if let Some(log) = &self.access_log {
+            let AccessFormat::Json = log.format;
+            root.insert(
+                "access_log".into(),
+                present(json!({ "format": "json", "file": log.file, "sample": log.sample })),
+            );
+        }
+        Value::Object(root)
+    }
+
+    /// As YAML.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(&self.to_json()).expect("a tree of plain values can always be written")
+    }
+
+    fn server(&self) -> Value {
+        let server = &self.server;
+        let networks: Vec<String> = server.trusted_proxies.iter().map(ToString::to_string).collect();
+        present(json!({
+            "host": server.host,
+            "port": server.port,
+            "workers": server.workers,
+            "max_conn": server.max_conn,
+            "read_timeout": write_duration(server.read_timeout),
+            "write_timeout": write_duration(server.write_timeout),
+            "idle_timeout": write_duration(server.idle_timeout),
+            "graceful_timeout": write_duration(server.graceful_timeout),
+            "real_ip_header": server.real_ip_header,
+            "trusted_proxies": networks,
+            "limits": {
+                "request_line": server.limits.request_line,
+                "header_field": server.limits.header_field,
+                "header_count": server.limits.header_count,
+                "body": server.limits.body,
+            },
+            "half_close": match server.half_close { HalfClose::Cancel => "cancel", HalfClose::Keep => "keep" },
+        }))
+    }
+}
+
+fn map<T>(entries: &std::collections::BTreeMap<String, T>, each: impl Fn(&T) -> Value) -> Value {
+    entries.iter().map(|(name, entry)| (name.clone(), each(entry))).collect::<Map<_, _>>().into()
+}
+
+/// Without the keys that have no value.
+fn present(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            entries.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into()
+        }
+        other => other,
+    }
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    present(json!({
+        "load_balancer": upstream.load_balancer.map(|algorithm| algorithm.as_str()),
+        "timeouts": timeouts(&upstream.timeouts),
+        "pool": {
+            "max_idle": upstream.pool.max_idle,
+            "idle_timeout": write_duration(upstream.pool.idle_timeout),
+            "max_requests": upstream.pool.max_requests,
+        },
+        "health_check": upstream.health_check.as_ref().map(health_check),
+    }))
+}
+
+fn timeouts(timeouts: &TimeoutsPatch) -> Value {
+    present(json!({
+        "connect": timeouts.connect.map(write_duration),
+        "first_byte": timeouts.first_byte.map(write_duration),
+        "idle": timeouts.idle.map(write_duration),
+        "total": timeouts.total.map(|total| total.map_or_else(|| "off".to_owned(), write_duration)),
+    }))
+}
+
+fn backend(backend: &Backend) -> Value {
+    let Scheme::Http = backend.scheme;
+    present(json!({
+        "id": backend.id,
+        "name": backend.name,
+        "host": backend.host,
+        "port": backend.port,
+        "weight": backend.weight,
+        "scheme": "http",
+        "active": backend.active,
+        "max_conn": backend.max_conn,
+        "labels": backend.labels,
+        "health_check": backend.health_check.as_ref().map(health_check),
+    }))
+}
+
+fn health_check(check: &HealthCheck) -> Value {
+    json!({
+        "type": match check.kind { HealthCheckKind::Http => "http", HealthCheckKind::Tcp => "tcp" },
+        "path": check.path,
+        "expect_status": check.expect_status.to_string(),
+        "interval": write_duration(check.interval),
+        "timeout": write_duration(check.timeout),
+        "failures": check.failures,
+        "successes": check.successes,
+    })
+}
+
+fn route(route: &Route) -> Value {
+    let (path, path_exact) = match &route.path {
+        PathMatch::Prefix(path) => (Some(path), None),
+        PathMatch::Exact(path) => (None, Some(path)),
+    };
+    let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+    present(json!({
+        "hosts": hosts,
+        "path": path,
+        "path_exact": path_exact,
+        "upstream": route.upstream,
+        "load_balancer": route.load_balancer.map(|algorithm| algorithm.as_str()),
+        "protocols": present(json!({
+            "websocket": route.protocols.websocket.map(|algorithm| algorithm.as_str()),
+            "sse": route.protocols.sse.map(|algorithm| algorithm.as_str()),
+        })),
+        "timeouts": timeouts(&route.timeouts),
+        "headers": { "request": operations(&route.headers.request), "response": operations(&route.headers.response) },
+    }))
+}
+
+fn operations(ops: &HeaderOps) -> Value {
+    let fields = |fields: &[(String, String)]| -> Value {
+        fields.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>().into()
+    };
+    json!({ "set": fields(&ops.set), "add": fields(&ops.add), "remove": ops.remove })
+}
+
+fn management(management: &Management) -> Value {
+    present(json!({
+        "enabled": management.enabled,
+        "host": management.host,
+        "port": management.port,
+        "unix": management.unix,
+    }))
+}
