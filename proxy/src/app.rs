@@ -9,14 +9,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use speedmimi_model::Config;
+use speedmimi_model::{Config, Level, LogFormat};
 use tokio::time::timeout;
+use tracing::level_filters::LevelFilter;
 
 use crate::admin;
 use crate::control::{Control, Controller, Lifecycle, Phase, Setup};
 use crate::live::Live;
 use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::log::ErrorLog;
+use crate::telemetry::log::{self, ErrorLog};
 use crate::worker::{self, Workers, mailbox::Message};
 
 pub mod descriptors;
@@ -26,7 +27,7 @@ mod sockets;
 
 use announce::Ready;
 use signals::{Asked, Signals};
-use sockets::Sockets;
+use sockets::{Grpc, Sockets};
 
 /// Exit code for bad usage or configuration (EX_USAGE of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
@@ -86,9 +87,9 @@ pub fn run(options: Options) -> ExitCode {
         ConfigSource::Inline(config) => (*config, None),
         ConfigSource::File(path) => match crate::control::load(&path) {
             Ok(config) => (config, Some(path)),
-            Err(faults) => {
+            Err(error) => {
                 // Standard error may be closed; the exit code says it too.
-                let _ = writeln!(io::stderr(), "{faults}");
+                let _ = writeln!(io::stderr(), "{error}");
                 return ExitCode::from(EXIT_USAGE);
             }
         },
@@ -113,14 +114,13 @@ pub fn run(options: Options) -> ExitCode {
 async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let error_log = ErrorLog::open(config.log.file.clone()).map_err(StartError::ErrorLog)?;
-    error_log.install(level(&config.log), format(&config.log));
+    error_log.install(level(config.log.level), config.log.format.map(format));
     let descriptors = descriptors::raise();
     warn_of_few_descriptors(&config, descriptors);
     let workers = worker_count(&config);
     let Sockets { main, grpc, admin } = Sockets::bind(&config, workers)?;
     let says = Ready::new(&main, grpc.as_ref(), admin.as_ref());
-    let access_log =
-        config.access_log.enabled.then(|| AccessLog::open(&config.access_log)).transpose().map_err(StartError::AccessLog)?;
+    let access_log = config.access_log.as_ref().map(AccessLog::open).transpose().map_err(StartError::AccessLog)?;
     let live = Arc::new(Live::new(workers));
     let lifecycle = Arc::new(Lifecycle::new());
     let setup = Setup { config, file, live: live.clone(), lifecycle: lifecycle.clone(), descriptors };
@@ -128,7 +128,9 @@ async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<
     let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
     let mailboxes = workers.mailboxes();
     tokio::spawn(controller.run(mailboxes.clone()));
-    let _faces = admin::start(grpc.map(sockets::Grpc::into_parts), admin.map(|(listener, _)| listener), &control)?;
+    let facts = says.facts(descriptors);
+    let _faces =
+        admin::start(grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener), &control, facts).await?;
     lifecycle.enter(Phase::Serving);
     says.log();
     if announce {
@@ -169,7 +171,7 @@ async fn until_stopped(
 
 /// Lets exchanges finish for `server.graceful_timeout`, or until a second signal.
 async fn drain(workers: &mut Workers, signals: &mut Signals, control: &Control) {
-    let patience = control.view().config().server.graceful_timeout;
+    let patience = control.view().store.config().server.graceful_timeout;
     tracing::info!(active = workers.active(), patience_s = patience.as_secs(), "draining");
     let mailboxes = workers.mailboxes();
     let finished = async {
@@ -194,7 +196,7 @@ async fn drain(workers: &mut Workers, signals: &mut Signals, control: &Control) 
 
 fn worker_count(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    config.server.workers.map_or_else(cores, usize::from).max(1)
+    config.server.workers.map_or_else(cores, usize::from)
 }
 
 fn warn_of_few_descriptors(config: &Config, descriptors: u64) {
@@ -202,5 +204,22 @@ fn warn_of_few_descriptors(config: &Config, descriptors: u64) {
     let effective = descriptors::carry(max_conn, descriptors);
     if effective < max_conn {
         tracing::warn!(max_conn, effective, descriptors, "server.max_conn is lowered to what descriptors can carry");
+    }
+}
+
+fn level(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn format(format: LogFormat) -> log::Format {
+    match format {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use speedmimi_model::{Change, ReloadSummary};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::health::{Finding, Findings};
 use crate::live::Live;
 use crate::telemetry::windows::Windows;
 
@@ -24,7 +25,7 @@ mod store;
 mod task;
 mod view;
 
-pub use error::Refused;
+pub use error::{LoadError, Refused};
 pub use lifecycle::{Lifecycle, Phase};
 pub use reload::load;
 pub use store::{Guard, Object, Store};
@@ -50,6 +51,7 @@ struct Shared {
     lifecycle: Arc<Lifecycle>,
     windows: Mutex<Windows>,
     reports: Mutex<Reports>,
+    findings: Findings,
     file: Option<PathBuf>,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -107,6 +109,11 @@ impl Control {
     /// Pushed performance data.
     pub fn reports(&self) -> &Mutex<Reports> {
         &self.shared.reports
+    }
+
+    /// What the last check of a backend found; `None` before the first, or without one.
+    pub fn finding(&self, uid: u64) -> Option<Finding> {
+        self.shared.findings.lock().get(&uid).cloned()
     }
 
     /// The configuration file; `None` when the process was started without one.

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use speedmimi_model::StatusRanges;
 use speedmimi_policy::{Checker, Thresholds};
 use tokio::sync::{Semaphore, watch};
@@ -65,17 +66,35 @@ pub struct Target {
     pub check: Check,
 }
 
+/// What the last check of a backend found.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// For people: `ok`, or why it failed.
+    pub detail: String,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+/// The last findings by uid of the backend; the control thread's own, so the lock is never waited for.
+pub type Findings = Arc<Mutex<HashMap<u64, Finding>>>;
+
 /// Runs the checks of all backends. Dropping it ends them.
 #[derive(Debug)]
 pub struct Prober {
     tasks: HashMap<u64, Running>,
     turns: Arc<Semaphore>,
+    findings: Findings,
 }
 
 impl Prober {
     /// A prober without targets.
     pub fn new() -> Self {
-        Self { tasks: HashMap::new(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { tasks: HashMap::new(), turns: Arc::new(Semaphore::new(AT_ONCE)), findings: Findings::default() }
+    }
+
+    /// What the last checks found.
+    pub fn findings(&self) -> Findings {
+        self.findings.clone()
     }
 
     /// Makes these, and only these, the backends checked. Needs a runtime.
@@ -91,12 +110,13 @@ impl Prober {
                     running.set_addresses(target.addresses);
                     running
                 }
-                _ => Running::start(target, self.turns.clone()),
+                _ => Running::start(target, self.turns.clone(), self.findings.clone()),
             };
             self.tasks.insert(uid, running);
         }
         for running in before.into_values() {
             running.backend.set_health(Health::Up);
+            self.findings.lock().remove(&running.backend.uid);
         }
     }
 }
@@ -116,9 +136,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(target: Target, turns: Arc<Semaphore>) -> Self {
+    fn start(target: Target, turns: Arc<Semaphore>, findings: Findings) -> Self {
         let (addresses, seen) = watch::channel(target.addresses.clone());
-        let task = tokio::spawn(run(target.clone(), seen, turns)).abort_handle();
+        let task = tokio::spawn(run(target.clone(), seen, turns, findings)).abort_handle();
         Self { backend: target.backend, check: target.check, addresses, task }
     }
 
@@ -137,7 +157,12 @@ impl Drop for Running {
     }
 }
 
-async fn run(target: Target, mut addresses: watch::Receiver<Arc<[SocketAddr]>>, turns: Arc<Semaphore>) {
+async fn run(
+    target: Target,
+    mut addresses: watch::Receiver<Arc<[SocketAddr]>>,
+    turns: Arc<Semaphore>,
+    findings: Findings,
+) {
     let Target { backend, check, .. } = target;
     let start = match backend.health() {
         Health::Up => speedmimi_policy::Health::Up,
@@ -154,6 +179,8 @@ async fn run(target: Target, mut addresses: watch::Receiver<Arc<[SocketAddr]>>, 
             let known = addresses.borrow_and_update().clone();
             probe::probe(&check, &known).await
         };
+        let detail = result.as_ref().map_or_else(ToString::to_string, |()| "ok".to_owned());
+        findings.lock().insert(backend.uid, Finding { detail, at: SystemTime::now() });
         if let Some(health) = checker.on_result(result.is_ok()) {
             announce(&backend, health, result.err());
         }

@@ -83,6 +83,11 @@ impl UnixSocket {
         Ok(Self { listener, file: SocketFile(path.into()) })
     }
 
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.file.0
+    }
+
     /// The listener, and the file that must be kept as long as it is served.
     pub fn into_parts(self) -> (UnixListener, SocketFile) {
         (self.listener, self.file)
@@ -92,13 +97,6 @@ impl UnixSocket {
 /// The file of a unix socket, removed on drop.
 #[derive(Debug)]
 pub struct SocketFile(PathBuf);
-
-impl SocketFile {
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {

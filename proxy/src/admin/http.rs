@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::control::{Control, Phase};
-use crate::live::Live;
 use crate::telemetry::prometheus::{self, Facts};
 
 /// Connections open at once; more wait in the kernel.
@@ -27,18 +26,10 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Longest life of a connection: a reader that takes no byte must not hold its place for ever.
 const CONNECTION: Duration = Duration::from_secs(300);
 
-/// What the handlers need.
-#[derive(Debug, Clone)]
-pub struct Face {
-    /// Observed state.
-    pub live: Arc<Live>,
-    /// The control thread.
-    pub control: Control,
-}
 
 /// Serves until the task is dropped.
-pub async fn serve(listener: TcpListener, face: Face) {
-    let router = router(face);
+pub async fn serve(listener: TcpListener, control: Control) {
+    let router = router(control);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -65,32 +56,32 @@ pub async fn serve(listener: TcpListener, face: Face) {
     }
 }
 
-fn router(face: Face) -> Router {
+fn router(control: Control) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .with_state(face)
+        .with_state(control)
         .layer(middleware::from_fn(check_host))
 }
 
-async fn metrics(State(face): State<Face>) -> Response {
-    let lifecycle = face.control.lifecycle();
+async fn metrics(State(control): State<Control>) -> Response {
+    let lifecycle = control.lifecycle();
     let (reloads_applied, reloads_refused) = lifecycle.reloads();
     let facts = Facts {
-        revision: face.control.view().revision,
+        revision: control.view().store.revision(),
         started: lifecycle.started,
         reloads_applied,
         reloads_refused,
         ready: lifecycle.phase() == Phase::Serving,
-        now_ms: face.live.origin.elapsed().as_millis() as u64,
+        now_ms: control.live().origin.elapsed().as_millis() as u64,
     };
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], prometheus::render(&face.live, &facts)).into_response()
+    ([(header::CONTENT_TYPE, kind)], prometheus::render(control.live(), &facts)).into_response()
 }
 
-async fn readyz(State(face): State<Face>) -> (StatusCode, &'static str) {
-    match face.control.lifecycle().phase() {
+async fn readyz(State(control): State<Control>) -> (StatusCode, &'static str) {
+    match control.lifecycle().phase() {
         Phase::Serving => (StatusCode::OK, "ready\n"),
         Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),

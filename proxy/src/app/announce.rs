@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
 use super::sockets::Grpc;
+use crate::admin::Facts;
 use crate::listen::Bound;
 
 /// Every address bound, with real ports where 0 was asked for.
@@ -20,6 +21,16 @@ pub(super) struct Ready {
 impl Ready {
     pub(super) fn new(main: &Bound, grpc: Option<&Grpc>, admin: Option<&(TcpListener, SocketAddr)>) -> Self {
         Self { main: main.address(), grpc: grpc.map(Grpc::address), admin: admin.map(|(_, address)| *address) }
+    }
+
+    /// What the management API tells of the process.
+    pub(super) fn facts(&self, descriptors: u64) -> Facts {
+        Facts {
+            listeners: vec![("main".into(), self.main.to_string())],
+            grpc: self.grpc.clone(),
+            admin: self.admin.map(|address| address.to_string()),
+            descriptors,
+        }
     }
 
     /// One line for each address.

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use speedmimi_model::Config;
 
 use super::StartError;
+use crate::admin::Endpoint;
 use crate::admin::bind::{self, UnixSocket};
 use crate::listen::{self, Bound};
 
@@ -24,6 +25,14 @@ pub(super) enum Grpc {
 }
 
 impl Grpc {
+    /// What the gRPC face is started with.
+    pub(super) fn into_endpoint(self) -> Endpoint {
+        match self {
+            Self::Tcp(listener, _) => Endpoint::Tcp(listener),
+            Self::Unix(socket) => Endpoint::Unix(socket),
+        }
+    }
+
     /// As `speedctl --endpoint` wants it.
     pub(super) fn address(&self) -> String {
         match self {

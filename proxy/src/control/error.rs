@@ -20,20 +20,9 @@ pub enum Refused {
         /// What it is.
         current: u64,
     },
-    /// There is no such thing.
-    #[error("{0} does not exist")]
-    NotFound(Object),
-    /// The file cannot be read.
-    #[error("cannot read {path}: {error}")]
-    Unreadable {
-        /// Which file.
-        path: String,
-        /// What the system said.
-        error: String,
-    },
-    /// The file is not a valid configuration.
-    #[error("{0}")]
-    Faults(Faults),
+    /// The file cannot be read or is not a valid configuration.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The file changes something that needs a restart.
     #[error(transparent)]
     Reload(#[from] ReloadError),
@@ -43,4 +32,27 @@ pub enum Refused {
     /// The process is ending.
     #[error("the process is stopping")]
     Stopping,
+}
+
+/// Why a configuration file gives no configuration.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        error: String,
+    },
+    /// It is not valid.
+    #[error("{}", faults.render(path, text, false).trim_end())]
+    Faults {
+        /// Which file.
+        path: String,
+        /// What it says.
+        text: String,
+        /// Everything that is wrong with it.
+        faults: Faults,
+    },
 }

@@ -9,7 +9,7 @@ use speedmimi_policy::effective_cap;
 use super::resolve::{Name, Names};
 use super::store::Store;
 use crate::app::descriptors;
-use crate::health::Prober;
+use crate::health::{Findings, Prober};
 use crate::live::{Health, Live};
 use crate::snapshot::Snapshot;
 use crate::worker::mailbox::{Mailboxes, Message};
@@ -28,6 +28,11 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn new(live: Arc<Live>, descriptors: u64) -> Self {
         Self { live, descriptors, mailboxes: Mailboxes(Vec::new()), prober: Prober::new() }
+    }
+
+    /// What the last health checks found.
+    pub(super) fn findings(&self) -> Findings {
+        self.prober.findings()
     }
 
     /// From now on there are workers to tell.

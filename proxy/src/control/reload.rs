@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use speedmimi_model::Config;
+use speedmimi_model::{Config, ReloadSummary};
 use tokio::sync::oneshot;
 
+use super::error::LoadError;
 use super::{Command, Control, Refused, Reloaded};
 
 impl Control {
@@ -19,7 +20,16 @@ impl Control {
         }
         match &result {
             Ok(done) => {
-                tracing::info!(revision = done.revision, validate_only, changes = %done.summary, "configuration reloaded");
+                let ReloadSummary { added, removed, changed, conflicts } = &done.summary;
+                tracing::info!(
+                    revision = done.revision,
+                    validate_only,
+                    ?added,
+                    ?removed,
+                    ?changed,
+                    ?conflicts,
+                    "configuration reloaded"
+                );
             }
             Err(error) => tracing::error!(%error, validate_only, "reload refused, nothing was changed"),
         }
@@ -35,9 +45,11 @@ impl Control {
 }
 
 /// Reads and validates a configuration file.
-pub fn load(path: &Path) -> Result<Config, Refused> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Refused::Unreadable { path: name.clone(), error: error.to_string() })?;
-    speedmimi_model::parse(&name, &text).map_err(Refused::Faults)
+pub fn load(path: &Path) -> Result<Config, LoadError> {
+    let path_text = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Err(error) => Err(LoadError::Unreadable { path: path_text, error: error.to_string() }),
+        Ok(text) => speedmimi_model::parse(&path_text, &text)
+            .map_err(|faults| LoadError::Faults { path: path_text, text, faults }),
+    }
 }

@@ -135,7 +135,9 @@ impl Store {
         let object = backend(upstream, id);
         let revision = self.revision_of(&object);
         if revision == 0 {
-            return Err(Refused::NotFound(object));
+            // The same words as for any other change to a backend that is not there.
+            let change = Change::SetActive { upstream: upstream.to_owned(), id: id.to_owned(), active: false };
+            self.layers.apply(&change)?;
         }
         self.check(&object, guard)?;
         let mut next = self.clone();

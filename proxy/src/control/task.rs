@@ -75,6 +75,7 @@ impl Controller {
             lifecycle,
             windows: parking_lot::Mutex::default(),
             reports: parking_lot::Mutex::default(),
+            findings: publisher.findings(),
             file,
             reloading: tokio::sync::Mutex::new(()),
         });

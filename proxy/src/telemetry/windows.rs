@@ -48,7 +48,7 @@ impl Span {
 /// Counts that windows keep, for a backend or for the whole server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Exchanges begun (a backend) or ended (the server).
+    /// Exchanges that ended.
     pub requests: u64,
     /// Exchanges that ended by the fault of the backend or ours.
     pub failed: u64,

@@ -94,7 +94,8 @@ fn a_disconnected_backend_stays_out_until_it_is_enabled() {
     let (back, object) = still.change(&active("a", true), &Guard::default()).expect("valid");
     assert!(admits(&back));
     assert_eq!(back.revision_of(&object), 3, "enabling is a change, though the configuration says so already");
-    assert!(matches!(store.disconnect("default", "x", false, &Guard::default()), Err(Refused::NotFound(_))));
+    let missing = store.disconnect("default", "x", false, &Guard::default());
+    assert!(matches!(missing, Err(Refused::Change(ChangeError::NotFound { .. }))));
 }
 
 #[test]

@@ -7,8 +7,8 @@ fn a_window_forgets_what_is_older_than_its_span() {
     let backend = live.backend("default", "a", Health::Up);
     let mut windows = Windows::default();
     windows.sample(&live);
-    backend.cells[0].admitted.add(30);
-    backend.cells[1].admitted.add(20);
+    backend.cells[0].finished.add(30);
+    backend.cells[1].cancelled.add(20);
     windows.sample(&live);
     assert_eq!(windows.backend(backend.uid).map(|window| window.counts.requests), [50, 50, 50]);
     for _ in 0..10 {
@@ -67,13 +67,13 @@ fn an_upstream_is_the_sum_of_its_backends() {
     let backends = ["a", "b", "c"].map(|id| live.backend("default", id, Health::Up));
     let mut windows = Windows::default();
     for (backend, count) in backends.iter().zip([1, 2, 4]) {
-        backend.cells[0].admitted.add(count);
+        backend.cells[0].finished.add(count);
         backend.cells[0].failed.add(1);
     }
     windows.sample(&live);
     let [ten, ..] = windows.backends([backends[0].uid, backends[2].uid, 999].into_iter());
-    assert_eq!((ten.counts.requests, ten.counts.failed), (5, 2));
-    assert!((ten.requests_per_second() - 5.0).abs() < f64::EPSILON);
+    assert_eq!((ten.counts.requests, ten.counts.failed), (7, 2));
+    assert!((ten.requests_per_second() - 7.0).abs() < f64::EPSILON);
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Totals {
     pub(super) fn of_backend(backend: &BackendState) -> Self {
         let mut totals = Self::zero();
         for cells in &backend.cells {
-            totals.counts.requests += cells.admitted.get();
+            totals.counts.requests += cells.finished.get() + cells.failed.get() + cells.cancelled.get();
             totals.counts.failed += cells.failed.get();
             totals.counts.cancelled += cells.cancelled.get();
             totals.add_classes(&cells.classes);
@@ -36,11 +36,11 @@ impl Totals {
     pub(super) fn of_workers(live: &Live) -> Self {
         let mut totals = Self::zero();
         for cells in live.workers() {
-            totals.counts.requests += cells.requests.get();
             totals.counts.bytes_sent += cells.bytes_sent.get();
             totals.counts.bytes_received += cells.bytes_received.get();
             totals.add_reasons(&cells.unrouted);
             totals.add_statuses(&cells.unrouted);
+            totals.counts.requests += cells.unrouted.iter().map(Cell::get).sum::<u64>();
         }
         totals
     }
@@ -51,6 +51,7 @@ impl Totals {
         for cells in &route.cells {
             totals.add_classes(&cells.classes);
             totals.add_reasons(&cells.reasons);
+            totals.counts.requests += cells.classes.iter().map(Cell::get).sum::<u64>();
             cells.duration.add_to(&mut totals.duration);
         }
         totals
