@@ -1,6 +1,6 @@
 //! Writing heads: the received lines are copied as they are, less what ends at this hop, plus what is ours.
 
-use speedmimi_http1::{Framing, Known, RequestHead, ResponseHead, TargetForm, Version, parse_request};
+use speedmimi_http1::{Framing, Known, ResponseHead, TargetForm, Version, parse_request};
 
 use super::Exchange;
 use super::forwarded;
