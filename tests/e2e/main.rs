@@ -11,5 +11,6 @@ mod clocks;
 mod forwarding;
 mod leaving;
 mod retries;
+mod slots;
 mod smuggling;
 mod start;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::client::{self, Client};
 use super::config::Config;
+use super::management::Management;
 use super::message::Response;
 use super::metrics;
 use super::process::{Process, SPEEDMIMI};
@@ -93,6 +94,12 @@ impl Proxy {
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {
         client::get(self.address(), target)
+    }
+
+    /// A client of the management API.
+    #[track_caller]
+    pub fn management(&self) -> Management {
+        Management::connect(self.grpc_address())
     }
 
     /// One GET to the admin listener.
