@@ -30,6 +30,18 @@ impl fmt::Display for Case {
     }
 }
 
+/// What every turn of a case has in common.
+pub(crate) struct Course<'a> {
+    pub(crate) setting: Setting,
+    pub(crate) case: Case,
+    /// For configurations and logs.
+    pub(crate) dir: &'a Path,
+    /// Of each measurement.
+    pub(crate) span: Duration,
+    /// The generator and the origin.
+    pub(crate) load_pids: Vec<i32>,
+}
+
 /// What a turn found.
 #[derive(Clone, Debug)]
 pub(crate) struct Turn {
@@ -50,6 +62,8 @@ struct Phase {
     rate: f64,
     /// µs of CPU a request.
     cpu: f64,
+    /// µs of CPU a request of generator and origin together.
+    load_cpu: f64,
     /// Share of the wall clock that it ran, and that it was ready but did not run.
     busy: f64,
     waiting: f64,
@@ -68,6 +82,9 @@ pub(crate) enum Metric {
     Cpu,
     /// Percent of its core that the contender used or wanted in the closed loop.
     Saturation,
+    /// µs of CPU a request that generator and origin spent in the closed loop. On a shared core it must
+    /// be below [`Metric::Cpu`], or the generator is the limit.
+    LoadCpu,
     /// µs of CPU a request at the fixed rate.
     HalfCpu,
     /// µs at the fixed rate, from when a request was due.
@@ -108,6 +125,7 @@ impl Turn {
             Metric::Capacity => self.saturated().then_some(self.closed.rate),
             Metric::Cpu => Some(self.closed.cpu),
             Metric::Saturation => Some(100.0 * self.saturation()),
+            Metric::LoadCpu => Some(self.closed.load_cpu),
             Metric::HalfCpu => Some(self.open.cpu),
             Metric::P50 => Some(self.open.p50),
             Metric::P99 => Some(self.open.p99),
@@ -124,8 +142,9 @@ impl Turn {
 }
 
 impl Phase {
-    fn new(tally: &Tally, cpu: Cpu, wall: Duration) -> Self {
+    fn new(tally: &Tally, cpu: Cpu, load: Cpu, wall: Duration) -> Self {
         let wall = wall.as_secs_f64().max(1e-9);
+        let micros_each = |cpu: Cpu| cpu.running as f64 / 1e3 / tally.completed.max(1) as f64;
         let latency = |quantile| tally.latencies.micros(quantile);
         Self {
             requests: tally.completed,
@@ -133,7 +152,8 @@ impl Phase {
             why: tally.why().to_owned(),
             reconnects: tally.reconnects,
             rate: tally.rate(),
-            cpu: cpu.running as f64 / 1e3 / (tally.completed.max(1)) as f64,
+            cpu: micros_each(cpu),
+            load_cpu: micros_each(load),
             busy: cpu.running as f64 / 1e9 / wall,
             waiting: cpu.waiting as f64 / 1e9 / wall,
             p50: latency(Quantile::P50),
@@ -145,59 +165,50 @@ impl Phase {
     fn json(&self) -> Value {
         json!({
             "requests": self.requests, "errors": self.errors, "reconnects": self.reconnects,
-            "requests_per_second": self.rate, "cpu_us_per_request": self.cpu,
+            "requests_per_second": self.rate, "cpu_us_per_request": self.cpu, "load_cpu_us_per_request": self.load_cpu,
             "core_used": self.busy, "core_waited_for": self.waiting,
             "p50_us": self.p50, "p99_us": self.p99, "p99_9_us": self.p999,
         })
     }
 }
 
-/// Starts the contender, measures both ways, ends it.
-pub(crate) fn take(
-    contender: &Contender,
-    setting: &Setting,
-    case: &Case,
-    dir: &Path,
-    span: Duration,
-    rate: f64,
-) -> Result<Turn> {
-    let mut running = contender.start(setting, dir)?;
-    let mut load = warmed(&running, case, span)?;
-    let machine = Machine::now()?;
-    let closed = phase(&mut load, &running, span, Pace::Closed)?;
-    load.drain()?;
-    let open = phase(&mut load, &running, span, Pace::Open(rate))?;
-    let steal = Machine::now()?.steal_since(machine);
-    running.check()?;
-    Ok(Turn { closed, open, steal })
-}
+impl Course<'_> {
+    /// Starts the contender, measures both ways, ends it. `rate`: requests/s of the open loop.
+    pub(crate) fn turn(&self, contender: &Contender, rate: f64) -> Result<Turn> {
+        let mut running = contender.start(&self.setting, self.dir)?;
+        let mut load = self.warmed(&running)?;
+        let machine = Machine::now()?;
+        let closed = self.phase(&mut load, &running, Pace::Closed)?;
+        load.drain()?;
+        let open = self.phase(&mut load, &running, Pace::Open(rate))?;
+        let steal = Machine::now()?.steal_since(machine);
+        running.check()?;
+        Ok(Turn { closed, open, steal })
+    }
 
-/// Requests/s flat out, to choose the fixed rate by.
-pub(crate) fn capacity(
-    contender: &Contender,
-    setting: &Setting,
-    case: &Case,
-    dir: &Path,
-    span: Duration,
-) -> Result<f64> {
-    let running = contender.start(setting, dir)?;
-    let mut load = warmed(&running, case, span)?;
-    Ok(load.run(span, Pace::Closed)?.rate())
-}
+    /// Requests/s flat out, to choose the fixed rate by.
+    pub(crate) fn capacity(&self, contender: &Contender) -> Result<f64> {
+        let running = contender.start(&self.setting, self.dir)?;
+        let mut load = self.warmed(&running)?;
+        Ok(load.run(self.span, Pace::Closed)?.rate())
+    }
 
-/// A load whose connections stand and whose target has filled its pools.
-fn warmed(running: &Running, case: &Case, span: Duration) -> Result<Load> {
-    let mut load =
-        Load::new(Plan { target: running.address, mode: case.mode, connections: case.connections, body: case.body })?;
-    load.run((span / 4).max(Duration::from_millis(200)), Pace::Closed)?;
-    Ok(load)
-}
+    /// A load whose connections stand and whose target has filled its pools.
+    fn warmed(&self, running: &Running) -> Result<Load> {
+        let Case { mode, connections, body } = self.case;
+        let mut load = Load::new(Plan { target: running.address, mode, connections, body })?;
+        load.run((self.span / 4).max(Duration::from_millis(200)), Pace::Closed)?;
+        Ok(load)
+    }
 
-fn phase(load: &mut Load, running: &Running, span: Duration, pace: Pace) -> Result<Phase> {
-    let (begin, before) = (Instant::now(), Cpu::of(&running.pids)?);
-    let tally = load.run(span, pace)?;
-    let cpu = Cpu::of(&running.pids)?.since(before);
-    Ok(Phase::new(&tally, cpu, begin.elapsed()))
+    fn phase(&self, load: &mut Load, running: &Running, pace: Pace) -> Result<Phase> {
+        let begin = Instant::now();
+        let (proxy, own) = (Cpu::of(&running.pids)?, Cpu::of(&self.load_pids)?);
+        let tally = load.run(self.span, pace)?;
+        let proxy = Cpu::of(&running.pids)?.since(proxy);
+        let own = Cpu::of(&self.load_pids)?.since(own);
+        Ok(Phase::new(&tally, proxy, own, begin.elapsed()))
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +223,7 @@ mod tests {
             reconnects: 0,
             rate: 1000.0,
             cpu: 15.0,
+            load_cpu: 10.0,
             busy,
             waiting,
             p50: 1.0,
