@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::contender::{Contender, Running, Setting};
 use crate::load::{Load, Mode, Pace, Plan, Tally};
-use crate::measure::{Cpu, Machine};
+use crate::measure::{Cpu, Machine, Spent};
 use crate::stats::Quantile;
 
 /// Below this share of a core the contender waited for the generator, not the other way round.
@@ -64,9 +64,10 @@ struct Phase {
     cpu: f64,
     /// µs of CPU a request of generator and origin together.
     load_cpu: f64,
-    /// Share of the wall clock that it ran, and that it was ready but did not run.
+    /// Share of the wall clock that it ran, all threads together.
     busy: f64,
-    waiting: f64,
+    /// Share of the wall clock that its busiest thread ran or was ready to.
+    wanted: f64,
     /// µs.
     p50: f64,
     p99: f64,
@@ -96,7 +97,7 @@ pub(crate) enum Metric {
 impl Turn {
     /// Why the turn says nothing, if it does not.
     pub(crate) fn void(&self, max_steal: f64, max_wait: f64) -> Option<String> {
-        let wait = 100.0 * self.closed.waiting.max(self.open.waiting);
+        let wait = 100.0 * self.closed.disturbed().max(self.open.disturbed());
         for phase in [&self.closed, &self.open] {
             if phase.errors > 0 {
                 return Some(format!("{} requests failed ({})", phase.errors, phase.why));
@@ -112,7 +113,7 @@ impl Turn {
     }
 
     fn saturation(&self) -> f64 {
-        self.closed.busy + self.closed.waiting
+        self.closed.wanted
     }
 
     /// Whether the contender, not the generator, was the limit.
@@ -142,9 +143,9 @@ impl Turn {
 }
 
 impl Phase {
-    fn new(tally: &Tally, cpu: Cpu, load: Cpu, wall: Duration) -> Self {
+    fn new(tally: &Tally, cpu: Spent, load: Spent, wall: Duration) -> Self {
         let wall = wall.as_secs_f64().max(1e-9);
-        let micros_each = |cpu: Cpu| cpu.running as f64 / 1e3 / tally.completed.max(1) as f64;
+        let micros_each = |cpu: Spent| cpu.running as f64 / 1e3 / tally.completed.max(1) as f64;
         let latency = |quantile| tally.latencies.micros(quantile);
         Self {
             requests: tally.completed,
@@ -155,18 +156,23 @@ impl Phase {
             cpu: micros_each(cpu),
             load_cpu: micros_each(load),
             busy: cpu.running as f64 / 1e9 / wall,
-            waiting: cpu.waiting as f64 / 1e9 / wall,
+            wanted: cpu.wanted as f64 / 1e9 / wall,
             p50: latency(Quantile::P50),
             p99: latency(Quantile::P99),
             p999: latency(Quantile::P999),
         }
     }
 
+    /// Share of the wall clock that it wanted its core and other processes had it.
+    fn disturbed(&self) -> f64 {
+        (self.wanted - self.busy).max(0.0)
+    }
+
     fn json(&self) -> Value {
         json!({
             "requests": self.requests, "errors": self.errors, "reconnects": self.reconnects,
             "requests_per_second": self.rate, "cpu_us_per_request": self.cpu, "load_cpu_us_per_request": self.load_cpu,
-            "core_used": self.busy, "core_waited_for": self.waiting,
+            "core_used": self.busy, "core_wanted": self.wanted,
             "p50_us": self.p50, "p99_us": self.p99, "p99_9_us": self.p999,
         })
     }
@@ -205,8 +211,8 @@ impl Course<'_> {
         let begin = Instant::now();
         let (proxy, own) = (Cpu::of(&running.pids)?, Cpu::of(&self.load_pids)?);
         let tally = load.run(self.span, pace)?;
-        let proxy = Cpu::of(&running.pids)?.since(proxy);
-        let own = Cpu::of(&self.load_pids)?.since(own);
+        let proxy = Cpu::of(&running.pids)?.since(&proxy);
+        let own = Cpu::of(&self.load_pids)?.since(&own);
         Ok(Phase::new(&tally, proxy, own, begin.elapsed()))
     }
 }
@@ -215,7 +221,7 @@ impl Course<'_> {
 mod tests {
     use super::*;
 
-    fn turn(busy: f64, waiting: f64, steal: f64, errors: u64) -> Turn {
+    fn turn(busy: f64, wanted: f64, steal: f64, errors: u64) -> Turn {
         let phase = Phase {
             requests: 1,
             errors,
@@ -225,7 +231,7 @@ mod tests {
             cpu: 15.0,
             load_cpu: 10.0,
             busy,
-            waiting,
+            wanted,
             p50: 1.0,
             p99: 2.0,
             p999: 3.0,
@@ -235,18 +241,18 @@ mod tests {
 
     #[test]
     fn requests_a_second_count_only_when_the_contender_was_the_limit() {
-        assert_eq!(turn(0.99, 0.0, 0.0, 0).figure(Metric::Capacity), Some(1000.0));
-        assert_eq!(turn(0.80, 0.0, 0.0, 0).figure(Metric::Capacity), None);
-        assert_eq!(turn(0.80, 0.0, 0.0, 0).figure(Metric::Cpu), Some(15.0));
+        assert_eq!(turn(0.99, 0.99, 0.0, 0).figure(Metric::Capacity), Some(1000.0));
+        assert_eq!(turn(0.80, 0.80, 0.0, 0).figure(Metric::Capacity), None);
+        assert_eq!(turn(0.80, 0.80, 0.0, 0).figure(Metric::Cpu), Some(15.0));
         // It wanted its core all the time, others had it: still the limit, but disturbed.
-        assert!(turn(0.80, 0.19, 0.0, 0).saturated());
+        assert!(turn(0.80, 0.99, 0.0, 0).saturated());
     }
 
     #[test]
     fn steal_disturbance_and_errors_void_a_turn() {
-        assert_eq!(turn(1.0, 0.0, 1.0, 0).void(1.0, 5.0), None);
-        assert!(turn(1.0, 0.0, 1.1, 0).void(1.0, 5.0).is_some_and(|why| why.contains("steal")));
-        assert!(turn(0.9, 0.06, 0.0, 0).void(1.0, 5.0).is_some_and(|why| why.contains("core")));
-        assert!(turn(1.0, 0.0, 0.0, 1).void(100.0, 100.0).is_some_and(|why| why.contains("failed")));
+        assert_eq!(turn(1.0, 1.0, 1.0, 0).void(1.0, 5.0), None);
+        assert!(turn(1.0, 1.0, 1.1, 0).void(1.0, 5.0).is_some_and(|why| why.contains("steal")));
+        assert!(turn(0.9, 0.96, 0.0, 0).void(1.0, 5.0).is_some_and(|why| why.contains("core")));
+        assert!(turn(1.0, 1.0, 0.0, 1).void(100.0, 100.0).is_some_and(|why| why.contains("failed")));
     }
 }
