@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use self::report::Samples;
-use self::turn::{Case, Turn};
+use self::turn::{Case, Course, Turn};
 use crate::cli::{AccessLog, CompareArgs, Stage};
 use crate::contender::{Contender, Kind, Setting, Shape};
 use crate::load::Mode;
@@ -75,31 +75,17 @@ fn cases(args: &CompareArgs) -> Vec<Case> {
 }
 
 fn measure_case(args: &CompareArgs, stage: &mut Stage, contenders: &[Contender], case: &Case) -> Result<Value> {
-    let setting = Setting {
-        origins: stage.origins,
-        max_conn: MAX_CONN,
-        core: args.common.proxy_core,
-        shape: if case.body > 16 * 1024 { Shape::Large } else { Shape::Small },
-    };
-    let span = Duration::from_secs_f64(args.seconds);
     say(&format!("\n{case}"));
     let rate = match args.rate {
         Some(rate) => rate,
-        None => {
-            let mut slowest = f64::INFINITY;
-            for contender in contenders {
-                let capacity = turn::capacity(contender, &setting, case, stage.scratch.path(), span)
-                    .with_context(|| format!("{}: {case}", contender.name))?;
-                slowest = slowest.min(capacity);
-            }
-            slowest / 2.0
-        }
+        None => half_of_the_slowest(&course(args, stage, case), contenders)?,
     };
     let mut samples = Samples::new(contenders, rate);
     for round in 1..=args.rounds {
         for (index, contender) in contenders.iter().enumerate() {
             stage.check()?;
-            let (turn, voided) = repeated(args, &setting, contender, case, stage, rate, round)?;
+            let (turn, voided) = repeated(args, &course(args, stage, case), contender, rate)
+                .with_context(|| format!("{}: {case}, round {round}", contender.name))?;
             samples.push(index, turn, voided);
         }
     }
@@ -107,23 +93,38 @@ fn measure_case(args: &CompareArgs, stage: &mut Stage, contenders: &[Contender],
     Ok(samples.json(case))
 }
 
+fn course<'a>(args: &CompareArgs, stage: &'a Stage, case: &Case) -> Course<'a> {
+    let shape = if case.body > 16 * 1024 { Shape::Large } else { Shape::Small };
+    Course {
+        setting: Setting { origins: stage.origins, max_conn: MAX_CONN, core: args.common.proxy_core, shape },
+        case: *case,
+        dir: stage.scratch.path(),
+        span: Duration::from_secs_f64(args.seconds),
+        load_pids: stage.load_pids(),
+    }
+}
+
+fn half_of_the_slowest(course: &Course<'_>, contenders: &[Contender]) -> Result<f64> {
+    let mut slowest = f64::INFINITY;
+    for contender in contenders {
+        let capacity = course.capacity(contender).with_context(|| format!("{}: {}", contender.name, course.case))?;
+        slowest = slowest.min(capacity);
+    }
+    Ok(slowest / 2.0)
+}
+
 /// One turn, again while it is void and the bound allows; with the reasons of the void ones.
 fn repeated(
     args: &CompareArgs,
-    setting: &Setting,
+    course: &Course<'_>,
     contender: &Contender,
-    case: &Case,
-    stage: &Stage,
     rate: f64,
-    round: usize,
 ) -> Result<(Option<Turn>, Vec<String>)> {
     let mut reasons = Vec::new();
     while reasons.len() <= args.repeats {
-        let span = Duration::from_secs_f64(args.seconds);
-        let turn = turn::take(contender, setting, case, stage.scratch.path(), span, rate)
-            .with_context(|| format!("{}: {case}, round {round}", contender.name))?;
+        let turn = course.turn(contender, rate)?;
         let Some(reason) = turn.void(args.max_steal, args.max_wait) else { return Ok((Some(turn), reasons)) };
-        note(&format!("  round {round}, {}: void, {reason}", contender.name));
+        note(&format!("  {}: void, {reason}", contender.name));
         reasons.push(reason);
     }
     Ok((None, reasons))

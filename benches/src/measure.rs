@@ -1,6 +1,6 @@
 //! What the kernel says about a contender: CPU time, memory, and whether the machine was ours.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
 use anyhow::{Context as _, Result};
@@ -32,43 +32,63 @@ fn parent(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// CPU time of a group of processes since they started, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// CPU time of each thread of a group of processes since it started.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Cpu {
-    /// Spent running.
+    threads: BTreeMap<i32, Thread>,
+}
+
+/// Nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Thread {
+    running: u64,
+    /// Ready to run while something else ran.
+    waiting: u64,
+}
+
+/// What a group of processes spent between two looks, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spent {
+    /// All threads together.
     pub(crate) running: u64,
-    /// Spent ready to run while something else ran.
-    pub(crate) waiting: u64,
+    /// The busiest thread, running or ready to: near the wall clock when the group was the limit.
+    pub(crate) wanted: u64,
 }
 
 impl Cpu {
-    /// Summed over all threads of `pids`.
+    /// All threads of `pids`.
     pub(crate) fn of(pids: &[i32]) -> Result<Self> {
-        let mut sum = Self::default();
+        let mut threads = BTreeMap::new();
         for pid in pids {
             let tasks =
                 fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} has ended"))?;
             for task in tasks {
+                let task = task?;
                 // A thread may end while we look; what it spent is lost to us.
-                let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-                let one = Self::parse(&text).context("this kernel has no schedstat")?;
-                sum.running += one.running;
-                sum.waiting += one.waiting;
+                let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+                let Some(id) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                threads.insert(id, Thread::parse(&text).context("this kernel has no schedstat")?);
             }
         }
-        Ok(sum)
+        Ok(Self { threads })
     }
 
+    pub(crate) fn since(&self, before: &Self) -> Spent {
+        let mut spent = Spent::default();
+        for (id, thread) in &self.threads {
+            let old = before.threads.get(id).copied().unwrap_or_default();
+            let running = thread.running.saturating_sub(old.running);
+            spent.running += running;
+            spent.wanted = spent.wanted.max(running + thread.waiting.saturating_sub(old.waiting));
+        }
+        spent
+    }
+}
+
+impl Thread {
     fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split_whitespace().map(|field| field.parse().ok());
         Some(Self { running: fields.next()??, waiting: fields.next()?? })
-    }
-
-    pub(crate) fn since(self, before: Self) -> Self {
-        Self {
-            running: self.running.saturating_sub(before.running),
-            waiting: self.waiting.saturating_sub(before.waiting),
-        }
     }
 }
 
@@ -134,8 +154,22 @@ mod tests {
 
     #[test]
     fn schedstat_holds_running_and_waiting() {
-        assert_eq!(Cpu::parse("1500 300 12\n"), Some(Cpu { running: 1500, waiting: 300 }));
-        assert_eq!(Cpu::parse(""), None);
+        assert_eq!(Thread::parse("1500 300 12\n"), Some(Thread { running: 1500, waiting: 300 }));
+        assert_eq!(Thread::parse(""), None);
+    }
+
+    /// A worker that waits for its own log thread is the limit, and nobody else's fault.
+    #[test]
+    fn spent_adds_up_running_and_takes_the_busiest_thread_for_wanted() {
+        let cpu = |threads: &[(i32, u64, u64)]| Cpu {
+            threads: threads
+                .iter()
+                .map(|(id, running, waiting)| (*id, Thread { running: *running, waiting: *waiting }))
+                .collect(),
+        };
+        let before = cpu(&[(1, 100, 0)]);
+        let after = cpu(&[(1, 950, 140), (2, 140, 10)]);
+        assert_eq!(after.since(&before), Spent { running: 990, wanted: 990 });
     }
 
     #[test]
@@ -157,6 +191,7 @@ mod tests {
         let pids = tree(rustix::process::getpid()).expect("proc is mounted");
         assert_eq!(pids.first().copied(), i32::try_from(std::process::id()).ok());
         assert!(pss(&pids[..1]).expect("readable") > 64 * 1024);
-        assert!(Cpu::of(&pids[..1]).expect("readable").running > 0);
+        let spent = Cpu::of(&pids[..1]).expect("readable").since(&Cpu::default());
+        assert!(spent.running > 0 && spent.wanted > 0);
     }
 }

@@ -85,8 +85,18 @@ impl Child {
 
     /// The next line of its standard output.
     pub(crate) fn line(&mut self, deadline: Duration) -> Result<String> {
-        let received = self.lines.as_ref().and_then(|lines| lines.recv_timeout(deadline).ok());
-        received.with_context(|| format!("{} announced nothing within {deadline:?}{}", self.name, self.complaint()))
+        let Some(lines) = &self.lines else { bail!("{} does not announce", self.name) };
+        match lines.recv_timeout(deadline) {
+            Ok(line) => Ok(line),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                bail!("{} announced nothing within {deadline:?}{}", self.name, self.complaint())
+            }
+            // It closed its output, so it is ending; TERM is for one that is not.
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let status = self.finish(Signal::TERM, Duration::from_secs(2))?;
+                bail!("{} announced nothing and ended with {status}{}", self.name, self.complaint())
+            }
+        }
     }
 
     /// What it wrote to standard error so far.

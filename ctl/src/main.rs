@@ -1,2 +1,7 @@
-//! The control program.
-fn main() {}
+//! `speedctl`: the command line that drives a running proxy.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    speedmimi_ctl::run(std::env::args_os())
+}

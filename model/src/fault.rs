@@ -29,11 +29,12 @@ impl Faults {
             let Fault { path, message, line, column } = fault;
             let key = if path.is_empty() { String::new() } else { format!("{path}: ") };
             let _ = writeln!(output, "{bold}{file}:{line}:{column}{off}: {red}error{off}: {key}{message}");
-            if let Some(source) = lines.get(*line as usize - 1) {
-                let source: String = source.chars().map(|c| if c == '\t' { ' ' } else { c }).take(160).collect();
+            if let Some(source) = lines.get((*line as usize).saturating_sub(1)) {
+                // One column a character, and nothing that a terminal would obey.
+                let source: String = source.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
                 let gutter = line.to_string();
                 let space = " ".repeat(gutter.len());
-                let caret = " ".repeat((*column as usize - 1).min(160));
+                let caret = " ".repeat((*column as usize).saturating_sub(1).min(160));
                 let _ = writeln!(output, " {gutter} | {source}\n {space} | {caret}{red}^{off}");
             }
         }

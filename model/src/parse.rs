@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::config::{AccessFormat, AccessLog, Config, Level, Log, LogFormat, Management};
 use crate::fault::Faults;
-use crate::read::{At, Idle, Section, Sink};
+use crate::read::{At, Section, Sink};
 use crate::rules;
-use crate::tree;
+use crate::tree::{self, Value};
 
 mod backends;
 mod check;
+pub(crate) mod later;
 mod routing;
 mod server;
 
@@ -22,55 +23,35 @@ pub fn parse(_file_name: &str, text: &str) -> Result<Config, Faults> {
     if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
 }
 
-const SSL: &[(&str, Idle)] = &[
-    ("enabled", Idle::Is(&["false"])),
-    ("cert_file", Idle::Any),
-    ("key_file", Idle::Any),
-    ("certificates", Idle::Nothing),
-    ("client_ca_file", Idle::Nothing),
-    ("min_version", Idle::Any),
-];
-
-const OVERLOAD: &[(&str, Idle)] = &[
-    (
-        "memory",
-        Idle::Keys(&[
-            ("scope", Idle::Is(&["auto", "off"])),
-            ("warning", Idle::Is(&["70"])),
-            ("reject", Idle::Is(&["80"])),
-            ("resume", Idle::Is(&["75"])),
-            ("critical", Idle::Is(&["85"])),
-        ]),
-    ),
-    ("swap", Idle::Nothing),
-    ("connections", Idle::Nothing),
-    ("retry_after", Idle::Is(&["30"])),
-    ("message", Idle::Is(&["Server busy, please try again later"])),
-];
-
-const STATE: &[(&str, Idle)] =
-    &[("dir", Idle::Nothing), ("persist", Idle::Is(&["false"])), ("conflict", Idle::Is(&["overlay"]))];
-
 fn document(at: At<'_>) -> Config {
     let mut root = Section::open(at);
     let mut config = Config::default();
     root.set("server", &mut config.server, |at| Some(server::read(at)));
-    root.later("ssl", &Idle::Keys(SSL));
-    root.later("listeners", &Idle::Nothing);
-    if !root.has("backends") && !root.has("upstreams") {
-        root.fault("backends", "there is no backend: name at least one, with host and port");
-    }
     let mut upstreams = BTreeMap::new();
+    let before = at.sink.count();
     root.visit("upstreams", |at| backends::upstreams(at, &mut upstreams));
     root.visit("backends", |at| backends::backends(at, &mut upstreams));
+    if let Some(policies) = root.at("upstreams") {
+        backends::every_policy_has_backends(policies, root.at("backends"));
+    }
+    let readable = at.sink.count() == before && !matches!(at.node.value, Value::Scalar(_) | Value::Sequence(_));
+    if upstreams.is_empty() && readable {
+        root.fault("backends", "there is no backend: name at least one, with host and port");
+    }
     config.upstreams = upstreams;
     if let Some(routes) = root.read("routing", |at| Some(routing::read(at, &config.upstreams))) {
         config.routes = routes;
     }
+    if !root.names("routing") && readable && !config.upstreams.is_empty() && config.implicit_upstream().is_none() {
+        let names: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+        root.fault(
+            "routing",
+            format!("where requests go is not said: add routes to {}, or name one of them default", names.join(", ")),
+        );
+    }
     root.set("grpc", &mut config.grpc, |at| Some(management(at, 9090, true)));
     root.set("admin", &mut config.admin, |at| Some(management(at, 9091, false)));
-    root.later("overload", &Idle::Keys(OVERLOAD));
-    root.later("state", &Idle::Keys(STATE));
+    root.later(later::ROOT);
     root.set("log", &mut config.log, |at| Some(log(at)));
     config.access_log = root.read("access_log", access_log);
     root.finish();
@@ -84,10 +65,9 @@ fn management(at: At<'_>, port: u16, unix: bool) -> Management {
     section.set("host", &mut management.host, |at| at.rule("an address", loopback));
     section.set("port", &mut management.port, |at| at.integer(0..=65535).map(|port| port as u16));
     if unix {
-        management.unix = section.read("unix", |at| at.text("a path").map(Into::into));
+        management.unix = section.read("unix", |at| at.rule("a path", rules::file));
     }
-    section.later("tls", &Idle::Nothing);
-    section.later("auth", &Idle::Nothing);
+    section.later(later::MANAGEMENT);
     section.finish();
     management
 }
@@ -106,7 +86,7 @@ fn loopback(text: &str) -> Result<String, String> {
 fn log(at: At<'_>) -> Log {
     let mut log = Log::default();
     // `log: debug` is short for its level.
-    if matches!(at.node.value, tree::Value::Scalar(_)) {
+    if matches!(at.node.value, Value::Scalar(_)) {
         log.level = at.rule("a level", level).unwrap_or_default();
         return log;
     }
@@ -119,7 +99,7 @@ fn log(at: At<'_>) -> Log {
             _ => Err(rules::unknown("format", text, &["text", "json"])),
         })
     });
-    log.file = section.read("file", |at| at.text("a path").map(Into::into));
+    log.file = section.read("file", |at| at.rule("a path", rules::file));
     section.finish();
     log
 }
@@ -137,7 +117,7 @@ fn level(text: &str) -> Result<Level, String> {
 
 fn access_log(at: At<'_>) -> Option<AccessLog> {
     let mut log = AccessLog { format: AccessFormat::Json, file: None, sample: 1.0 };
-    if let tree::Value::Scalar(_) = &at.node.value {
+    if let Value::Scalar(_) = &at.node.value {
         // `off` is the default, `on` means every default below.
         return match at.text("on or off")? {
             "off" | "false" => None,
@@ -156,7 +136,7 @@ fn access_log(at: At<'_>) -> Option<AccessLog> {
             _ => Err(rules::unknown("format", text, &["json"])),
         })
     });
-    log.file = section.read("file", |at| at.text("a path").map(Into::into));
+    log.file = section.read("file", |at| at.rule("a path", rules::file));
     section.set("sample", &mut log.sample, |at| {
         at.rule("a share", |text| match text.parse::<f64>() {
             Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),

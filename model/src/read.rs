@@ -2,6 +2,7 @@
 //! on after a fault, so that all of them are found.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::fault::Fault;
@@ -19,7 +20,14 @@ pub(crate) struct Sink(RefCell<Vec<Fault>>);
 impl Sink {
     pub(crate) fn add(&self, path: &str, place: Place, message: impl Into<String>) {
         let (line, column) = (place.line.max(1), place.column.max(1));
-        self.0.borrow_mut().push(Fault { path: path.to_owned(), message: message.into(), line, column });
+        // Keys are the user's: what a terminal would obey does not reach it.
+        let path = path.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.0.borrow_mut().push(Fault { path, message: message.into(), line, column });
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.borrow().len()
     }
 
     /// The faults, in the order of their places.
@@ -61,11 +69,6 @@ impl At<'_> {
         rule(self.text(wanted)?).map_or_else(|message| self.refuse(message), Some)
     }
 
-    /// Text gathered from the node through a rule.
-    pub(crate) fn rule_on<T>(&self, text: &str, rule: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        rule(text).map_or_else(|message| self.refuse(message), Some)
-    }
-
     pub(crate) fn boolean(&self) -> Option<bool> {
         self.rule("true or false", |text| match text {
             "true" | "True" | "TRUE" => Ok(true),
@@ -75,11 +78,21 @@ impl At<'_> {
     }
 
     pub(crate) fn integer(&self, allowed: std::ops::RangeInclusive<i64>) -> Option<i64> {
-        let (first, last) = (*allowed.start(), *allowed.end());
+        self.amount(allowed, "")
+    }
+
+    /// A whole number of something; the unit is for the messages.
+    pub(crate) fn amount(&self, allowed: std::ops::RangeInclusive<i64>, unit: &str) -> Option<i64> {
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let range = format!("{}..{}{unit}", allowed.start(), allowed.end());
         self.rule("a whole number", |text| {
-            let number: i64 =
-                text.parse().map_err(|_| format!("{text:?} is no whole number; {first}..{last} is allowed"))?;
-            if allowed.contains(&number) { Ok(number) } else { Err(format!("{number} is not within {first}..{last}")) }
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(format!("{text:?} is no whole number; {range} is allowed"));
+            }
+            // More digits than a number holds are out of every range.
+            let number = text.parse().ok().filter(|number| allowed.contains(number));
+            number.ok_or_else(|| format!("{text} is not within {range}"))
         })
     }
 
@@ -107,9 +120,10 @@ impl At<'_> {
             Value::Mapping(entries) => entries,
             _ => return self.fault(format!("{} where a mapping of {what} is expected", self.node.kind())),
         };
-        for (index, (key, node)) in entries.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for (key, node) in entries {
             let path = format!("{}.{}", self.path, key.text);
-            if entries[..index].iter().any(|(earlier, _)| earlier.text == key.text) {
+            if !seen.insert(key.text.as_str()) {
                 self.sink.add(&path, key.place, "this key stands twice");
                 continue;
             }
@@ -140,8 +154,9 @@ impl<'a> Section<'a> {
         };
         let section =
             Self { sink: at.sink, path: at.path.to_owned(), place: at.node.place, entries, known: Vec::new() };
-        for (index, (key, _)) in entries.iter().enumerate() {
-            if entries[..index].iter().any(|(earlier, _)| earlier.text == key.text) {
+        let mut seen = HashSet::new();
+        for (key, _) in entries {
+            if !seen.insert(key.text.as_str()) {
                 at.sink.add(&section.path_of(&key.text), key.place, "this key stands twice");
             }
         }
@@ -162,6 +177,12 @@ impl<'a> Section<'a> {
         read(At { sink: self.sink, path: &self.path_of(key), node })
     }
 
+    /// The value of a key.
+    pub(crate) fn at(&self, key: &'static str) -> Option<At<'a>> {
+        let (_, node) = self.entries.iter().find(|(known, _)| known.text == key)?;
+        Some(At { sink: self.sink, path: key, node })
+    }
+
     /// Visits the value of a key, if it is there and is not nothing.
     pub(crate) fn visit(&mut self, key: &'static str, visit: impl FnOnce(At<'_>)) {
         self.read(key, |at| {
@@ -170,9 +191,19 @@ impl<'a> Section<'a> {
         });
     }
 
-    /// Whether the key stands there.
+    /// Whether the key stands there and names something.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        let nothing = |value: &Value| match value {
+            Value::Null => true,
+            Value::Mapping(entries) => entries.is_empty(),
+            Value::Scalar(_) | Value::Sequence(_) => false,
+        };
+        self.entries.iter().any(|(known, node)| known.text == key && !nothing(&node.value))
+    }
+
+    /// Whether the key stands there with a value.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(known, _)| known.text == key)
+        self.entries.iter().any(|(known, node)| known.text == key && !matches!(node.value, Value::Null))
     }
 
     /// A fault about a key, or about the whole section when the key is not there.
@@ -188,11 +219,10 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A key of a later version: its idle value is accepted, anything that asks for something is a fault.
-    pub(crate) fn later(&mut self, key: &'static str, idle: &Idle) {
-        self.known.push(key);
-        if let Some((_, node)) = self.entries.iter().find(|(known, _)| known.text == key) {
-            idle.check(At { sink: self.sink, path: &self.path_of(key), node });
+    /// Keys of later versions: their idle values are accepted, anything that asks for something is a fault.
+    pub(crate) fn later(&mut self, keys: &[(&'static str, Idle)]) {
+        for (key, idle) in keys {
+            self.visit(key, |at| idle.check(at));
         }
     }
 

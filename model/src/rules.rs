@@ -11,39 +11,53 @@ mod spelling;
 
 pub(crate) use spelling::unknown;
 
-/// Longest duration that can be configured: a year.
-const LONGEST: u64 = 366 * 24 * 3600;
+/// Longest duration that can be configured, in milliseconds: a year.
+const LONGEST: u64 = 366 * 24 * 3600 * 1000;
+/// Longest name: a host name (253 characters) and its port must fit, for they are the id of a backend without one.
+const NAME: usize = 300;
 
 /// `30s`, `500ms`, `5m`, `1h30m`; at least a millisecond.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong =
         || format!("{text:?} is no duration: write a number with ms, s, m, h or d, such as 500ms, 30s or 1h30m");
     let mut rest = text.trim();
-    let mut total = Duration::ZERO;
+    let mut total: u64 = 0;
     if rest.is_empty() {
         return Err(wrong());
     }
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|&at| at > 0).ok_or_else(wrong)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        // A number that does not fit is longer than any duration, too.
+        let number: u64 = rest[..digits].parse().unwrap_or(u64::MAX);
         rest = &rest[digits..];
         let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
         let unit = match &rest[..letters] {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            "d" => Duration::from_secs(24 * 3600),
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 24 * 3_600_000,
             _ => return Err(wrong()),
         };
-        let part = u32::try_from(number).ok().and_then(|number| unit.checked_mul(number)).ok_or_else(wrong)?;
-        total = total.checked_add(part).ok_or_else(wrong)?;
+        total = total.saturating_add(number.saturating_mul(unit));
         rest = &rest[letters..];
     }
-    if total < Duration::from_millis(1) || total > Duration::from_secs(LONGEST) {
+    if !(1..=LONGEST).contains(&total) {
         return Err(format!("{text:?} is not within 1ms..366d"));
     }
-    Ok(total)
+    Ok(Duration::from_millis(total))
+}
+
+/// A duration that does not come as text: the API may say what the file can say.
+pub(crate) fn duration_value(duration: Duration) -> Result<Duration, String> {
+    let millis = Duration::from_millis(1)..=Duration::from_millis(LONGEST);
+    if !millis.contains(&duration) {
+        return Err(format!("{duration:?} is not within 1ms..366d"));
+    }
+    if !duration.subsec_nanos().is_multiple_of(1_000_000) {
+        return Err(format!("{duration:?} is not a whole number of milliseconds"));
+    }
+    Ok(duration)
 }
 
 /// The shortest way to write a duration that [`duration()`] reads back.
@@ -61,8 +75,8 @@ pub(crate) fn write_duration(duration: Duration) -> String {
 /// write it.
 pub(crate) fn name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_graphic() && c != '/' && c != ',' && c != '"';
-    if text.is_empty() || text.len() > 128 || !text.chars().all(fits) {
-        return Err(format!("{text:?} is no name: 1..128 visible ASCII characters, without / , and quotes"));
+    if text.is_empty() || text.len() > NAME || !text.chars().all(fits) {
+        return Err(format!("{text:?} is no name: 1..{NAME} visible ASCII characters, without / , and double quotes"));
     }
     Ok(text.to_owned())
 }
@@ -76,7 +90,7 @@ pub(crate) fn host(text: &str) -> Result<String, String> {
     if is_domain(text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is neither an IP address nor a host name"))
+        Err(format!("{text:?} is neither an IP address nor a host name, such as 10.0.0.1, ::1 or web.internal"))
     }
 }
 
@@ -91,18 +105,23 @@ fn is_domain(text: &str) -> bool {
 
 /// A host of a route: a name, an address, or `*.` and a name.
 pub(crate) fn host_pattern(text: &str) -> Result<HostPattern, String> {
+    let wrong = || {
+        format!("{text:?} is no host: write example.com or *.example.com, without a port; leave it out for any host")
+    };
     let lower = text.to_ascii_lowercase();
+    // The dot of the root is not part of what is compared.
+    let lower = lower.strip_suffix('.').unwrap_or(&lower);
     if let Some(domain) = lower.strip_prefix("*.") {
-        return match is_domain(domain) {
-            true => Ok(HostPattern::Wildcard(domain.to_owned())),
-            false => Err(format!("{text:?} is no host: write example.com or *.example.com")),
-        };
+        return if is_domain(domain) { Ok(HostPattern::Wildcard(domain.to_owned())) } else { Err(wrong()) };
     }
-    if is_domain(&lower) || lower.parse::<std::net::IpAddr>().is_ok() || lower.starts_with('[') && host(&lower).is_ok()
-    {
-        return Ok(HostPattern::Exact(lower));
+    let bare = lower.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match bare.unwrap_or(lower).parse::<std::net::IpAddr>() {
+        // As it stands in `Host`.
+        Ok(std::net::IpAddr::V6(address)) => Ok(HostPattern::Exact(format!("[{address}]"))),
+        Ok(std::net::IpAddr::V4(address)) if bare.is_none() => Ok(HostPattern::Exact(address.to_string())),
+        _ if is_domain(lower) => Ok(HostPattern::Exact(lower.to_owned())),
+        _ => Err(wrong()),
     }
-    Err(format!("{text:?} is no host: write example.com or *.example.com, without a port"))
 }
 
 /// A port of a backend.
@@ -143,12 +162,20 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     net.ok_or_else(|| format!("{text:?} is no network: write 10.0.0.0/8, 2001:db8::/32 or one address"))
 }
 
+/// A path in the file system.
+pub(crate) fn file(text: &str) -> Result<std::path::PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(format!("{text:?} is no path of a file"));
+    }
+    Ok(text.into())
+}
+
 /// A path of a route or a check.
 pub(crate) fn path(text: &str) -> Result<String, String> {
     if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
         return Ok(text.to_owned());
     }
-    Err(format!("{text:?} is no path: it begins with / and has neither spaces nor #"))
+    Err(format!("{text:?} is no path: it begins with / and has visible ASCII characters alone, but no #"))
 }
 
 /// A path that routes compare: without a query, in normal form.
@@ -156,7 +183,7 @@ pub(crate) fn route_path(text: &str) -> Result<String, String> {
     let path = path(text)?;
     let segments_fit = !path.contains("//") && path.split('/').all(|segment| segment != "." && segment != "..");
     if path.contains(['?', '%', '\\']) || !segments_fit {
-        return Err(format!("{text:?} is not in normal form: no query, no %, no //, no . or .. segment"));
+        return Err(format!("{text:?} is not in normal form: no query, no %, no \\, no //, no . or .. segment"));
     }
     Ok(path)
 }
@@ -181,7 +208,9 @@ const UNTOUCHABLE: [&str; 12] = [
 pub(crate) fn header_name(text: &str) -> Result<String, String> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if text.is_empty() || text.len() > 256 || !text.bytes().all(token) {
-        return Err(format!("{text:?} is no header name"));
+        return Err(format!(
+            "{text:?} is no header name: letters, digits and !#$%&'*+-.^_`|~ are allowed, 1..256 of them"
+        ));
     }
     if UNTOUCHABLE.contains(&text.to_ascii_lowercase().as_str()) {
         return Err(format!("{text:?} cannot be edited: it belongs to one hop or to the framing of the message"));
@@ -210,9 +239,37 @@ mod tests {
             let read = duration(text).expect(text);
             assert_eq!(read, Duration::from_millis(millis));
             assert_eq!(duration(&write_duration(read)), Ok(read));
+            assert_eq!(duration_value(read), Ok(read));
         }
+        let long = Duration::from_millis(LONGEST - 1);
+        assert_eq!(duration(&write_duration(long)), Ok(long));
         for text in ["", "30", "s", "-1s", "1.5s", "30 s", "0s", "400d", "99999999999999999999s", "1x"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_that_are_no_text_have_the_same_bounds() {
+        for (duration, told) in [
+            (Duration::ZERO, "0ns is not within 1ms..366d"),
+            (Duration::from_micros(500), "500µs is not within 1ms..366d"),
+            (Duration::from_micros(1500), "1.5ms is not a whole number of milliseconds"),
+            (Duration::from_secs(u64::MAX), "18446744073709551615s is not within 1ms..366d"),
+        ] {
+            assert_eq!(duration_value(duration), Err(told.to_owned()));
+        }
+    }
+
+    #[test]
+    fn hosts_of_routes_are_as_clients_write_them() {
+        for (text, exact) in
+            [("Example.COM.", "example.com"), ("::1", "[::1]"), ("[0:0::1]", "[::1]"), ("10.0.0.1", "10.0.0.1")]
+        {
+            assert_eq!(host_pattern(text), Ok(HostPattern::Exact(exact.into())));
+        }
+        assert_eq!(host_pattern("*.Example.com"), Ok(HostPattern::Wildcard("example.com".into())));
+        for text in ["*", "", ".", "a:80", "[::1]:80", "[10.0.0.1]", "*.1.2", "http://a"] {
+            assert!(host_pattern(text).is_err(), "{text}");
         }
     }
 

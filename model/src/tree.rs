@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Parser, ScalarStyle, Span, options};
 
 use crate::fault::Fault;
 
@@ -57,13 +57,26 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Levels below the node; at most [`DEPTH`], which bounds the recursion.
+    fn levels(&self) -> usize {
+        let below = match &self.value {
+            Value::Null | Value::Scalar(_) => None,
+            Value::Sequence(items) => items.iter().map(Self::levels).max(),
+            Value::Mapping(entries) => entries.iter().map(|(_, node)| node.levels()).max(),
+        };
+        below.map_or(0, |levels| levels + 1)
+    }
+}
+
 /// Reads a document. A fault of syntax ends the reading: nothing behind it can be trusted.
 pub(crate) fn read(text: &str) -> Result<Node, Fault> {
     let start = Place { line: 1, column: 1 };
     if text.len() > SIZE {
         return Err(fault(start, format!("the document has {} bytes; at most {SIZE} are read", text.len())));
     }
-    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    let parser = Parser::new_from_str_with_options(text, options! { emit_comments: false });
+    let mut builder = Builder { parser, anchors: HashMap::new(), nodes: 0 };
     let mut document = None;
     loop {
         let (event, place) = builder.next()?;
@@ -78,9 +91,17 @@ pub(crate) fn read(text: &str) -> Result<Node, Fault> {
     }
 }
 
+/// A node that aliases may repeat, with what repeating it costs.
+#[derive(Clone)]
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    levels: usize,
+}
+
 struct Builder<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Anchored>,
     nodes: usize,
 }
 
@@ -121,17 +142,22 @@ impl<'t> Builder<'t> {
             }
             Event::MappingStart(_, anchor, _) => (Value::Mapping(self.mapping(depth)?), anchor),
             Event::Alias(id) => {
-                let Some((node, size)) = self.anchors.get(&id).cloned() else {
+                let Some(anchored) = self.anchors.get(&id) else {
                     return Err(fault(place, "this alias has no anchor before it".into()));
                 };
-                self.count(size, place)?;
-                return Ok(node);
+                let (nodes, levels) = (anchored.nodes, anchored.levels);
+                self.count(nodes, place)?;
+                if depth + levels > DEPTH {
+                    return Err(fault(place, format!("nested deeper than {DEPTH} levels, aliases included")));
+                }
+                return Ok(self.anchors[&id].node.clone());
             }
             _ => return Err(fault(place, "this is not YAML: a value was expected".into())),
         };
         let node = Node { place, value };
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
+            let nodes = self.nodes - before + 1;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, levels: node.levels() });
         }
         Ok(node)
     }

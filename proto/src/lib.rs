@@ -7,6 +7,7 @@ pub mod v1 {
         unreachable_pub,
         unused_qualifications,
         clippy::all,
+        clippy::allow_attributes_without_reason,
         reason = "generated: the comments are those of the .proto files"
     )]
     tonic::include_proto!("speedmimi.v1");

@@ -20,8 +20,8 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::{self, ErrorLog};
 use crate::worker::{self, Workers, mailbox::Message};
 
-pub mod descriptors;
 mod announce;
+pub mod descriptors;
 mod signals;
 mod sockets;
 
@@ -143,12 +143,7 @@ async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<
 }
 
 /// Serves signals until one of them says stop.
-async fn until_stopped(
-    signals: &mut Signals,
-    control: &Control,
-    error_log: &ErrorLog,
-    access_log: Option<&AccessLog>,
-) {
+async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &ErrorLog, access_log: Option<&AccessLog>) {
     loop {
         match signals.next().await {
             Asked::Stop => return,

@@ -138,10 +138,7 @@ impl Control {
         self.ask(|reply| Command::Disconnect { upstream, id, keep_enabled, guard, reply }).await
     }
 
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command,
-    ) -> Result<T, Refused> {
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))

@@ -57,6 +57,8 @@ pub(crate) struct Exchange<'c> {
     /// Backends that failed this request.
     pub(crate) tried: Vec<u64>,
     replays: u32,
+    /// Pooled connections have failed this request: the next try opens its own.
+    pub(crate) wants_fresh: bool,
 }
 
 impl Exchange<'_> {
@@ -98,7 +100,7 @@ pub(crate) async fn run(client: &mut Client, mut request: Request) -> Then {
     let total = view.snapshot.routes[route].timeouts.total.map(|total| worker.clock.after(total));
     let figures = Figures::new(&worker, &request);
     let mut exchange =
-        Exchange { client, worker, view, route, request, body, figures, total, tried: Vec::new(), replays: 0 };
+        Exchange { client, worker, view, route, request, body, figures, total, tried: Vec::new(), replays: 0, wants_fresh: false };
     let end = exchange.run().await;
     let then = match end {
         End::Done(then) => then,
@@ -149,6 +151,7 @@ impl Exchange<'_> {
             // A pooled connection that was closed says nothing about the backend: a fresh one to it may do.
             self.tried.push(backend.uid);
         }
+        self.wants_fresh |= self.figures.reused;
         self.replays += u32::from(sent == Sent::Request);
         self.figures.last_failure = Some(reason);
         self.worker.cells().retries.add(1);

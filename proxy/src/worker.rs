@@ -76,8 +76,7 @@ pub fn start(
     access_log: Option<&Arc<AccessLog>>,
 ) -> std::io::Result<Workers> {
     let sockets = listeners.into_sockets();
-    let (senders, receivers): (Vec<Sender>, Vec<Receiver>) =
-        sockets.iter().map(|_| mpsc::unbounded_channel()).unzip();
+    let (senders, receivers): (Vec<Sender>, Vec<Receiver>) = sockets.iter().map(|_| mpsc::unbounded_channel()).unzip();
     let (end, ended) = mpsc::unbounded_channel();
     let running = sockets.len();
     for (index, (socket, receiver)) in sockets.into_iter().zip(receivers).enumerate() {

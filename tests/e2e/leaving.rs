@@ -92,7 +92,7 @@ fn a_client_that_leaves_inside_its_upload_cancels() {
     let backend = Backend::heads(|_, conn| {
         // Reads what comes until the proxy leaves.
         while !conn.wire().some()?.is_empty() {}
-        Ok(Next::Close)
+        Err(std::io::ErrorKind::UnexpectedEof.into())
     });
     leaves(&backend, "POST / HTTP/1.1\r\nHost: e2e.test\r\nContent-Length: 100000\r\n\r\nhalf", false, |client| {
         drop(client);

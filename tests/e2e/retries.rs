@@ -40,7 +40,8 @@ fn an_idempotent_request_without_body_is_replayed_once_elsewhere() {
             client.send(format!("{method} / HTTP/1.1\r\nHost: e2e.test\r\n\r\n"));
             client.try_response(method).unwrap_or_else(|error| panic!("{method}: {error}")).assert_forwarded(200);
         }
-        assert_eq!((bad.flight().total(), good.flight().total()), (1, 2), "{method}");
+        assert_eq!(good.flight().total(), 2, "{method}: every request was answered by the good one");
+        assert!((1..=2).contains(&bad.flight().total()), "{method}: the bad one was asked, at most once a request");
     }
 }
 

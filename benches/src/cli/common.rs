@@ -149,6 +149,11 @@ impl Stage {
         Ok(Self { origins, scratch, origin })
     }
 
+    /// The processes that share the generator's side: this one and the origin.
+    pub(crate) fn load_pids(&self) -> Vec<i32> {
+        [rustix::process::getpid(), self.origin.pid()].map(|pid| pid.as_raw_nonzero().get()).into()
+    }
+
     /// An error if the origin has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.origin.check()

@@ -8,19 +8,20 @@ use crate::stats::{median, median_difference, median_ratio};
 use crate::table::{Table, number, say};
 
 /// Name in JSON, head of the column, decimals.
-const METRICS: [(Metric, &str, &str, usize); 7] = [
+const METRICS: [(Metric, &str, &str, usize); 8] = [
     (Metric::Capacity, "requests_per_second", "req/s", 0),
     (Metric::Cpu, "cpu_us_per_request", "CPU µs/req", 2),
     (Metric::Saturation, "saturation_percent", "core %", 0),
+    (Metric::LoadCpu, "load_cpu_us_per_request", "load µs/req", 2),
     (Metric::P50, "p50_us", "p50 µs", 0),
     (Metric::P99, "p99_us", "p99 µs", 0),
     (Metric::P999, "p99_9_us", "p99.9 µs", 0),
-    (Metric::HalfCpu, "cpu_us_per_request_at_rate", "CPU µs/req at rate", 2),
+    (Metric::HalfCpu, "cpu_us_per_request_at_rate", "CPU at rate", 2),
 ];
 
-/// Ratios worth reading; the saturation is a condition, not a result.
+/// Ratios worth reading; saturation and the generator's cost are conditions, not results.
 fn compared() -> impl Iterator<Item = &'static (Metric, &'static str, &'static str, usize)> {
-    METRICS.iter().filter(|(metric, ..)| *metric != Metric::Saturation)
+    METRICS.iter().filter(|(metric, ..)| !matches!(metric, Metric::Saturation | Metric::LoadCpu))
 }
 
 /// The turns of one case: by contender, then by round; none where a turn stayed void.

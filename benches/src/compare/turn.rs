@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::contender::{Contender, Running, Setting};
 use crate::load::{Load, Mode, Pace, Plan, Tally};
-use crate::measure::{Cpu, Machine};
+use crate::measure::{Cpu, Machine, Spent};
 use crate::stats::Quantile;
 
 /// Below this share of a core the contender waited for the generator, not the other way round.
@@ -28,6 +28,18 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {} connections, {} bytes", self.mode.name(), self.connections, self.body)
     }
+}
+
+/// What every turn of a case has in common.
+pub(crate) struct Course<'a> {
+    pub(crate) setting: Setting,
+    pub(crate) case: Case,
+    /// For configurations and logs.
+    pub(crate) dir: &'a Path,
+    /// Of each measurement.
+    pub(crate) span: Duration,
+    /// The generator and the origin.
+    pub(crate) load_pids: Vec<i32>,
 }
 
 /// What a turn found.
@@ -50,9 +62,12 @@ struct Phase {
     rate: f64,
     /// µs of CPU a request.
     cpu: f64,
-    /// Share of the wall clock that it ran, and that it was ready but did not run.
+    /// µs of CPU a request of generator and origin together.
+    load_cpu: f64,
+    /// Share of the wall clock that it ran, all threads together.
     busy: f64,
-    waiting: f64,
+    /// Share of the wall clock that its busiest thread ran or was ready to.
+    wanted: f64,
     /// µs.
     p50: f64,
     p99: f64,
@@ -68,6 +83,9 @@ pub(crate) enum Metric {
     Cpu,
     /// Percent of its core that the contender used or wanted in the closed loop.
     Saturation,
+    /// µs of CPU a request that generator and origin spent in the closed loop. On a shared core it must
+    /// be below [`Metric::Cpu`], or the generator is the limit.
+    LoadCpu,
     /// µs of CPU a request at the fixed rate.
     HalfCpu,
     /// µs at the fixed rate, from when a request was due.
@@ -79,7 +97,7 @@ pub(crate) enum Metric {
 impl Turn {
     /// Why the turn says nothing, if it does not.
     pub(crate) fn void(&self, max_steal: f64, max_wait: f64) -> Option<String> {
-        let wait = 100.0 * self.closed.waiting.max(self.open.waiting);
+        let wait = 100.0 * self.closed.disturbed().max(self.open.disturbed());
         for phase in [&self.closed, &self.open] {
             if phase.errors > 0 {
                 return Some(format!("{} requests failed ({})", phase.errors, phase.why));
@@ -95,7 +113,7 @@ impl Turn {
     }
 
     fn saturation(&self) -> f64 {
-        self.closed.busy + self.closed.waiting
+        self.closed.wanted
     }
 
     /// Whether the contender, not the generator, was the limit.
@@ -108,6 +126,7 @@ impl Turn {
             Metric::Capacity => self.saturated().then_some(self.closed.rate),
             Metric::Cpu => Some(self.closed.cpu),
             Metric::Saturation => Some(100.0 * self.saturation()),
+            Metric::LoadCpu => Some(self.closed.load_cpu),
             Metric::HalfCpu => Some(self.open.cpu),
             Metric::P50 => Some(self.open.p50),
             Metric::P99 => Some(self.open.p99),
@@ -124,8 +143,9 @@ impl Turn {
 }
 
 impl Phase {
-    fn new(tally: &Tally, cpu: Cpu, wall: Duration) -> Self {
+    fn new(tally: &Tally, cpu: Spent, load: Spent, wall: Duration) -> Self {
         let wall = wall.as_secs_f64().max(1e-9);
+        let micros_each = |cpu: Spent| cpu.running as f64 / 1e3 / tally.completed.max(1) as f64;
         let latency = |quantile| tally.latencies.micros(quantile);
         Self {
             requests: tally.completed,
@@ -133,78 +153,75 @@ impl Phase {
             why: tally.why().to_owned(),
             reconnects: tally.reconnects,
             rate: tally.rate(),
-            cpu: cpu.running as f64 / 1e3 / (tally.completed.max(1)) as f64,
+            cpu: micros_each(cpu),
+            load_cpu: micros_each(load),
             busy: cpu.running as f64 / 1e9 / wall,
-            waiting: cpu.waiting as f64 / 1e9 / wall,
+            wanted: cpu.wanted as f64 / 1e9 / wall,
             p50: latency(Quantile::P50),
             p99: latency(Quantile::P99),
             p999: latency(Quantile::P999),
         }
     }
 
+    /// Share of the wall clock that it wanted its core and other processes had it.
+    fn disturbed(&self) -> f64 {
+        (self.wanted - self.busy).max(0.0)
+    }
+
     fn json(&self) -> Value {
         json!({
             "requests": self.requests, "errors": self.errors, "reconnects": self.reconnects,
-            "requests_per_second": self.rate, "cpu_us_per_request": self.cpu,
-            "core_used": self.busy, "core_waited_for": self.waiting,
+            "requests_per_second": self.rate, "cpu_us_per_request": self.cpu, "load_cpu_us_per_request": self.load_cpu,
+            "core_used": self.busy, "core_wanted": self.wanted,
             "p50_us": self.p50, "p99_us": self.p99, "p99_9_us": self.p999,
         })
     }
 }
 
-/// Starts the contender, measures both ways, ends it.
-pub(crate) fn take(
-    contender: &Contender,
-    setting: &Setting,
-    case: &Case,
-    dir: &Path,
-    span: Duration,
-    rate: f64,
-) -> Result<Turn> {
-    let mut running = contender.start(setting, dir)?;
-    let mut load = warmed(&running, case, span)?;
-    let machine = Machine::now()?;
-    let closed = phase(&mut load, &running, span, Pace::Closed)?;
-    load.drain()?;
-    let open = phase(&mut load, &running, span, Pace::Open(rate))?;
-    let steal = Machine::now()?.steal_since(machine);
-    running.check()?;
-    Ok(Turn { closed, open, steal })
-}
+impl Course<'_> {
+    /// Starts the contender, measures both ways, ends it. `rate`: requests/s of the open loop.
+    pub(crate) fn turn(&self, contender: &Contender, rate: f64) -> Result<Turn> {
+        let mut running = contender.start(&self.setting, self.dir)?;
+        let mut load = self.warmed(&running)?;
+        let machine = Machine::now()?;
+        let closed = self.phase(&mut load, &running, Pace::Closed)?;
+        load.drain()?;
+        let open = self.phase(&mut load, &running, Pace::Open(rate))?;
+        let steal = Machine::now()?.steal_since(machine);
+        running.check()?;
+        Ok(Turn { closed, open, steal })
+    }
 
-/// Requests/s flat out, to choose the fixed rate by.
-pub(crate) fn capacity(
-    contender: &Contender,
-    setting: &Setting,
-    case: &Case,
-    dir: &Path,
-    span: Duration,
-) -> Result<f64> {
-    let running = contender.start(setting, dir)?;
-    let mut load = warmed(&running, case, span)?;
-    Ok(load.run(span, Pace::Closed)?.rate())
-}
+    /// Requests/s flat out, to choose the fixed rate by.
+    pub(crate) fn capacity(&self, contender: &Contender) -> Result<f64> {
+        let running = contender.start(&self.setting, self.dir)?;
+        let mut load = self.warmed(&running)?;
+        Ok(load.run(self.span, Pace::Closed)?.rate())
+    }
 
-/// A load whose connections stand and whose target has filled its pools.
-fn warmed(running: &Running, case: &Case, span: Duration) -> Result<Load> {
-    let mut load =
-        Load::new(Plan { target: running.address, mode: case.mode, connections: case.connections, body: case.body })?;
-    load.run((span / 4).max(Duration::from_millis(200)), Pace::Closed)?;
-    Ok(load)
-}
+    /// A load whose connections stand and whose target has filled its pools.
+    fn warmed(&self, running: &Running) -> Result<Load> {
+        let Case { mode, connections, body } = self.case;
+        let mut load = Load::new(Plan { target: running.address, mode, connections, body })?;
+        load.run((self.span / 4).max(Duration::from_millis(200)), Pace::Closed)?;
+        Ok(load)
+    }
 
-fn phase(load: &mut Load, running: &Running, span: Duration, pace: Pace) -> Result<Phase> {
-    let (begin, before) = (Instant::now(), Cpu::of(&running.pids)?);
-    let tally = load.run(span, pace)?;
-    let cpu = Cpu::of(&running.pids)?.since(before);
-    Ok(Phase::new(&tally, cpu, begin.elapsed()))
+    fn phase(&self, load: &mut Load, running: &Running, pace: Pace) -> Result<Phase> {
+        let begin = Instant::now();
+        let (proxy, own) = (Cpu::of(&running.pids)?, Cpu::of(&self.load_pids)?);
+        let tally = load.run(self.span, pace)?;
+        let proxy = Cpu::of(&running.pids)?.since(&proxy);
+        let own = Cpu::of(&self.load_pids)?.since(&own);
+        Ok(Phase::new(&tally, proxy, own, begin.elapsed()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn turn(busy: f64, waiting: f64, steal: f64, errors: u64) -> Turn {
+    fn turn(busy: f64, wanted: f64, steal: f64, errors: u64) -> Turn {
         let phase = Phase {
             requests: 1,
             errors,
@@ -212,8 +229,9 @@ mod tests {
             reconnects: 0,
             rate: 1000.0,
             cpu: 15.0,
+            load_cpu: 10.0,
             busy,
-            waiting,
+            wanted,
             p50: 1.0,
             p99: 2.0,
             p999: 3.0,
@@ -223,18 +241,18 @@ mod tests {
 
     #[test]
     fn requests_a_second_count_only_when_the_contender_was_the_limit() {
-        assert_eq!(turn(0.99, 0.0, 0.0, 0).figure(Metric::Capacity), Some(1000.0));
-        assert_eq!(turn(0.80, 0.0, 0.0, 0).figure(Metric::Capacity), None);
-        assert_eq!(turn(0.80, 0.0, 0.0, 0).figure(Metric::Cpu), Some(15.0));
+        assert_eq!(turn(0.99, 0.99, 0.0, 0).figure(Metric::Capacity), Some(1000.0));
+        assert_eq!(turn(0.80, 0.80, 0.0, 0).figure(Metric::Capacity), None);
+        assert_eq!(turn(0.80, 0.80, 0.0, 0).figure(Metric::Cpu), Some(15.0));
         // It wanted its core all the time, others had it: still the limit, but disturbed.
-        assert!(turn(0.80, 0.19, 0.0, 0).saturated());
+        assert!(turn(0.80, 0.99, 0.0, 0).saturated());
     }
 
     #[test]
     fn steal_disturbance_and_errors_void_a_turn() {
-        assert_eq!(turn(1.0, 0.0, 1.0, 0).void(1.0, 5.0), None);
-        assert!(turn(1.0, 0.0, 1.1, 0).void(1.0, 5.0).is_some_and(|why| why.contains("steal")));
-        assert!(turn(0.9, 0.06, 0.0, 0).void(1.0, 5.0).is_some_and(|why| why.contains("core")));
-        assert!(turn(1.0, 0.0, 0.0, 1).void(100.0, 100.0).is_some_and(|why| why.contains("failed")));
+        assert_eq!(turn(1.0, 1.0, 1.0, 0).void(1.0, 5.0), None);
+        assert!(turn(1.0, 1.0, 1.1, 0).void(1.0, 5.0).is_some_and(|why| why.contains("steal")));
+        assert!(turn(0.9, 0.96, 0.0, 0).void(1.0, 5.0).is_some_and(|why| why.contains("core")));
+        assert!(turn(1.0, 1.0, 0.0, 1).void(100.0, 100.0).is_some_and(|why| why.contains("failed")));
     }
 }

@@ -114,7 +114,13 @@ impl Conn {
         match self.state {
             State::Idle => Step::Lost,
             State::Closing if flags.intersects(EventFlags::RDHUP | EventFlags::HUP) => Step::Closed,
-            State::Closing => Step::Failed("bytes after the end of an answer".to_owned()),
+            // The kernel may say readable a moment before it says that the other side has closed.
+            State::Closing => match net::recv(&self.fd, scratch) {
+                Ok(Io::Moved(0)) => Step::Closed,
+                Ok(Io::Moved(_)) => Step::Failed("bytes after the end of an answer".to_owned()),
+                Ok(Io::Wait) => Step::Wait,
+                Err(error) => Step::Failed(format!("receive: {error}")),
+            },
             State::Connecting { due } => self.send(request, due),
             State::Head { due } => match net::recv(&self.fd, scratch) {
                 Ok(Io::Moved(0)) | Err(_) if self.used && self.head.is_empty() => Step::Again { due },

@@ -1,19 +1,12 @@
 //! `backends` and `upstreams`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use super::check;
+use super::{check, later};
 use crate::config::{Backend, Pool, TimeoutsPatch, Upstream, default_id};
-use crate::read::{At, Idle, Section};
+use crate::read::{At, Section};
 use crate::rules;
-
-const QUEUE: &[(&str, Idle)] = &[("size", Idle::Is(&["0"])), ("timeout", Idle::Any), ("fair_by", Idle::Is(&["none"]))];
-const PERFORMANCE: &[(&str, Idle)] = &[
-    ("ttl", Idle::Is(&["30s"])),
-    ("blackout", Idle::Is(&["10s"])),
-    ("influence", Idle::Is(&["1", "1.0"])),
-    ("mem_per_stream", Idle::Is(&["0"])),
-];
+use crate::tree::Value;
 
 pub(super) fn upstreams(at: At<'_>, upstreams: &mut BTreeMap<String, Upstream>) {
     at.named("upstreams", &mut |name, place, at| match rules::name(name) {
@@ -28,17 +21,10 @@ fn upstream(at: At<'_>) -> Upstream {
         load_balancer: section.read("load_balancer", |at| at.rule("an algorithm", rules::algorithm)),
         ..Upstream::default()
     };
-    section.later("hash_on", &Idle::Is(&["ip"]));
     section.set("timeouts", &mut upstream.timeouts, |at| Some(timeouts(at)));
     section.set("pool", &mut upstream.pool, |at| Some(pool(at)));
     upstream.health_check = section.read("health_check", check::read);
-    section.later("queue", &Idle::Keys(QUEUE));
-    for key in ["retry", "circuit_breaker", "affinity", "tls", "discovery"] {
-        section.later(key, &Idle::Nothing);
-    }
-    section.later("slow_start", &Idle::Is(&["0s"]));
-    section.later("send_proxy_protocol", &Idle::Is(&["off", "false"]));
-    section.later("performance", &Idle::Keys(PERFORMANCE));
+    section.later(later::UPSTREAM);
     section.finish();
     upstream
 }
@@ -51,7 +37,7 @@ pub(super) fn timeouts(at: At<'_>) -> TimeoutsPatch {
         idle: section.read("idle", |at| at.duration()),
         total: section.read("total", |at| match at.text("a duration or off")? {
             "off" => Some(None),
-            _ => at.duration().map(Some),
+            _ => at.rule("", |text| rules::duration(text).map_err(|told| format!("{told}; or off"))).map(Some),
         }),
     };
     section.finish();
@@ -68,48 +54,66 @@ fn pool(at: At<'_>) -> Pool {
     pool
 }
 
+/// A policy without backends is a misspelt name far more often than a group that waits for its first backend: that is
+/// said by an empty list.
+pub(super) fn every_policy_has_backends(upstreams: At<'_>, backends: Option<At<'_>>) {
+    let keys = |at: &At<'_>| match &at.node.value {
+        Value::Mapping(entries) => entries.iter().map(|(key, _)| key.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let known = backends.as_ref().map(keys).unwrap_or_default();
+    let names: Vec<&str> = known.iter().map(|key| key.text.as_str()).collect();
+    for key in keys(&upstreams).iter().filter(|key| !names.contains(&key.text.as_str())) {
+        let told = rules::unknown("upstream", &key.text, &names);
+        let path = format!("{}.{}", upstreams.path, key.text);
+        upstreams.sink.add(
+            &path,
+            key.place,
+            format!("{told}; a group that is empty at first is an empty list in backends"),
+        );
+    }
+}
+
 pub(super) fn backends(at: At<'_>, upstreams: &mut BTreeMap<String, Upstream>) {
     at.named("upstreams", &mut |name, place, at| {
         if let Err(message) = rules::name(name) {
             at.sink.add(at.path, place, message);
         }
-        let group = &mut upstreams.entry(name.to_owned()).or_default().backends;
-        at.list(&mut |at| {
-            if let Some(backend) = backend(at) {
-                if group.iter().any(|known| known.id == backend.id) {
-                    at.fault(format!(
-                        "the id {:?} stands twice in upstream {name:?}; give each its own id",
-                        backend.id
-                    ));
-                } else {
-                    group.push(backend);
-                }
-            }
-        });
+        let group = upstreams.entry(name.to_owned()).or_default();
+        let mut ids = HashSet::new();
+        at.list(&mut |at| group.backends.push(backend(at, name, &mut ids, group.health_check.is_some())));
     });
 }
 
-fn backend(at: At<'_>) -> Option<Backend> {
+/// Reads a backend. What is missing or wrong has a placeholder here and a fault, which keeps it from being used.
+fn backend(at: At<'_>, upstream: &str, ids: &mut HashSet<String>, group_checks: bool) -> Backend {
     let mut section = Section::open(at);
     let id = section.read("id", |at| at.rule("a name", rules::name));
     let host = section.read("host", |at| at.rule("an address", rules::host));
     let port = section.read("port", |at| at.integer(1..=65535).map(|port| port as u16));
+    let readable = matches!(at.node.value, Value::Mapping(_) | Value::Null);
     for (key, wanted) in [("host", "an address or a name"), ("port", "1..65535")] {
-        if !section.has(key) {
+        if readable && !section.has(key) {
             section.fault(key, format!("a backend needs a {key}: {wanted}"));
         }
     }
-    // Placeholders keep the reading going; the faults above keep them from being used.
+    let known = id.is_some() || !section.has("id") && host.is_some() && port.is_some();
     let mut backend = Backend::new(host.as_deref().unwrap_or("0.0.0.0"), port.unwrap_or(1));
     backend.id = id.unwrap_or_else(|| default_id(&backend.host, backend.port));
+    if known && !ids.insert(backend.id.clone()) {
+        section.fault(
+            "id",
+            format!("the id {:?} stands twice in upstream {upstream:?}; give each its own id", backend.id),
+        );
+    }
     backend.name = section.read("name", |at| at.text("a name").map(str::to_owned));
     section.set("weight", &mut backend.weight, |at| at.integer(1..=1000).map(|weight| weight as u32));
     section.set("scheme", &mut backend.scheme, |at| at.rule("a scheme", rules::scheme));
     section.set("active", &mut backend.active, |at| at.boolean());
     section.set("max_conn", &mut backend.max_conn, |at| {
-        at.integer(i64::from(i32::MIN)..=i64::from(i32::MAX)).map(|number| number as i32)
+        at.amount(i64::from(i32::MIN)..=i64::from(i32::MAX), "slots, 0 or less for no limit")
+            .map(|number| number as i32)
     });
-    section.later("backup", &Idle::Is(&["false"]));
     section.visit("labels", |at| {
         at.named("labels", &mut |key, _, at| {
             if let Some(text) = at.text("a word") {
@@ -117,7 +121,14 @@ fn backend(at: At<'_>) -> Option<Backend> {
             }
         });
     });
-    backend.health_check = section.read("health_check", check::read);
+    backend.health_check = section.read("health_check", |at| {
+        let check = check::read(at);
+        if group_checks && check::is_off(at) {
+            at.fault("one backend cannot be taken out of the check of its upstream: give each backend its own instead");
+        }
+        check
+    });
+    section.later(later::BACKEND);
     section.finish();
-    (host.is_some() && port.is_some()).then_some(backend)
+    backend
 }

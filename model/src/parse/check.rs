@@ -7,7 +7,7 @@ use crate::tree::Value;
 
 /// Reads a check; `off` is none.
 pub(super) fn read(at: At<'_>) -> Option<HealthCheck> {
-    if matches!(&at.node.value, Value::Scalar(text) if text == "off" || text == "false") {
+    if is_off(at) {
         return None;
     }
     let mut section = Section::open(at);
@@ -23,6 +23,10 @@ pub(super) fn read(at: At<'_>) -> Option<HealthCheck> {
     Some(check)
 }
 
+pub(super) fn is_off(at: At<'_>) -> bool {
+    matches!(&at.node.value, Value::Scalar(text) if text == "off" || text == "false")
+}
+
 fn kind(text: &str) -> Result<HealthCheckKind, String> {
     match text {
         "http" => Ok(HealthCheckKind::Http),
@@ -34,6 +38,13 @@ fn kind(text: &str) -> Result<HealthCheckKind, String> {
 
 fn statuses(at: At<'_>) -> Option<StatusRanges> {
     let mut parts = Vec::new();
-    at.list(&mut |at| parts.extend(at.text("a status such as 200 or 200-299").map(str::to_owned)));
-    at.rule_on(&parts.join(","), str::parse)
+    let before = at.sink.count();
+    at.list(&mut |at| {
+        let ranges = at.rule("a status such as 200 or 200-299", str::parse::<StatusRanges>);
+        parts.extend(ranges.map(|ranges| ranges.to_string()));
+    });
+    if parts.is_empty() && at.sink.count() == before {
+        at.fault("no status would pass: write 200, 200-299 or 200,404 within 100..599, or leave it out");
+    }
+    parts.join(",").parse().ok()
 }

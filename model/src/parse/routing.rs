@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::backends::timeouts;
+use super::later;
 use crate::config::{HeaderEdits, HeaderOps, PathMatch, Protocols, Route, Upstream};
-use crate::read::{At, Idle, Section};
+use crate::read::{At, Section};
 use crate::rules;
+use crate::tree::{Place, Value};
 
 pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeMap<String, Route> {
     let mut routes: BTreeMap<String, Route> = BTreeMap::new();
@@ -13,7 +15,10 @@ pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeM
         if let Err(message) = rules::name(name) {
             at.sink.add(at.path, place, message);
         }
-        let Some(route) = route(at, upstreams) else { return };
+        let (route, comparable) = route(at, upstreams);
+        if !comparable {
+            return;
+        }
         let same = |other: &Route| {
             let shares_host = other.hosts.iter().any(|host| route.hosts.contains(host));
             same_path(&other.path, &route.path) && (shares_host || other.hosts.is_empty() && route.hosts.is_empty())
@@ -37,8 +42,11 @@ fn same_path(one: &PathMatch, other: &PathMatch) -> bool {
     }
 }
 
-fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> Option<Route> {
+/// Reads a route, and whether its hosts and path are what they say. What is wrong has a placeholder here and a fault,
+/// which keeps it from being used.
+fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> (Route, bool) {
     let mut section = Section::open(at);
+    let before = at.sink.count();
     let mut hosts = Vec::new();
     for key in ["host", "hosts"] {
         section.visit(key, |at| {
@@ -54,6 +62,8 @@ fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> Option<Route> {
         Some(exact) => PathMatch::Exact(exact),
         None => PathMatch::Prefix(prefix.unwrap_or_else(|| "/".into())),
     };
+    let readable = matches!(at.node.value, Value::Mapping(_) | Value::Null);
+    let comparable = readable && at.sink.count() == before;
     let names: Vec<&str> = upstreams.keys().map(String::as_str).collect();
     let upstream = section.read("upstream", |at| {
         at.rule("the name of an upstream", |text| match upstreams.contains_key(text) {
@@ -61,13 +71,13 @@ fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> Option<Route> {
             false => Err(rules::unknown("upstream", text, &names)),
         })
     });
-    if !section.has("upstream") {
+    if readable && !section.has("upstream") {
         section.fault("upstream", format!("a route needs an upstream; there are: {}", names.join(", ")));
     }
     let mut route = Route {
         hosts,
         path,
-        upstream: upstream.clone().unwrap_or_default(),
+        upstream: upstream.unwrap_or_default(),
         load_balancer: section.read("load_balancer", |at| at.rule("an algorithm", rules::algorithm)),
         protocols: Protocols::default(),
         timeouts: Default::default(),
@@ -76,11 +86,9 @@ fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> Option<Route> {
     section.set("protocols", &mut route.protocols, |at| Some(protocols(at)));
     section.set("timeouts", &mut route.timeouts, |at| Some(timeouts(at)));
     section.set("headers", &mut route.headers, |at| Some(headers(at)));
-    section.later("rate_limit", &Idle::Nothing);
-    section.later("strip_prefix", &Idle::Is(&["false"]));
-    section.later("rewrite_host", &Idle::Is(&["false"]));
+    section.later(later::ROUTE);
     section.finish();
-    upstream.map(|_| route)
+    (route, comparable)
 }
 
 fn protocols(at: At<'_>) -> Protocols {
@@ -89,7 +97,7 @@ fn protocols(at: At<'_>) -> Protocols {
         websocket: section.read("websocket", |at| at.rule("an algorithm", rules::algorithm)),
         sse: section.read("sse", |at| at.rule("an algorithm", rules::algorithm)),
     };
-    section.later("grpc", &Idle::Nothing);
+    section.later(later::PROTOCOLS);
     section.finish();
     protocols
 }
@@ -97,29 +105,48 @@ fn protocols(at: At<'_>) -> Protocols {
 fn headers(at: At<'_>) -> HeaderEdits {
     let mut section = Section::open(at);
     let mut edits = HeaderEdits::default();
-    section.set("request", &mut edits.request, |at| Some(operations(at)));
-    section.set("response", &mut edits.response, |at| Some(operations(at)));
+    section.set("request", &mut edits.request, |at| Some(operations(at, true)));
+    section.set("response", &mut edits.response, |at| Some(operations(at, false)));
     section.finish();
     edits
 }
 
-fn operations(at: At<'_>) -> HeaderOps {
+fn operations(at: At<'_>, request: bool) -> HeaderOps {
     let mut section = Section::open(at);
     let mut ops = HeaderOps::default();
-    for (key, target) in [("set", &mut ops.set), ("add", &mut ops.add)] {
-        section.visit(key, |at| {
-            at.named("fields", &mut |name, place, at| {
-                let name = rules::header_name(name).map_err(|message| at.sink.add(at.path, place, message));
-                let value = at.rule("a header value", rules::header_value);
-                if let (Ok(name), Some(value)) = (name, value) {
-                    target.push((name, value));
-                }
-            });
+    // A request has one Host.
+    let name_beside_host = |name: &str| match request && name.eq_ignore_ascii_case("host") {
+        true => Err("Host can be set, but neither added nor removed".to_owned()),
+        false => rules::header_name(name),
+    };
+    section.visit("set", |at| {
+        fields(at, &rules::header_name, &mut |at, place, name, value| {
+            if ops.set.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+                at.sink.add(at.path, place, format!("{name:?} is set twice: names of fields have no case"));
+            }
+            ops.set.push((name, value));
         });
-    }
+    });
+    section.visit("add", |at| {
+        fields(at, &name_beside_host, &mut |_, _, name, value| ops.add.push((name, value)));
+    });
     section.visit("remove", |at| {
-        at.list(&mut |at| ops.remove.extend(at.rule("a header name", rules::header_name)));
+        at.list(&mut |at| ops.remove.extend(at.rule("a header name", name_beside_host)));
     });
     section.finish();
     ops
+}
+
+fn fields(
+    at: At<'_>,
+    name_rule: &dyn Fn(&str) -> Result<String, String>,
+    each: &mut dyn FnMut(At<'_>, Place, String, String),
+) {
+    at.named("fields", &mut |name, place, at| {
+        let name = name_rule(name).map_err(|message| at.sink.add(at.path, place, message));
+        let value = at.rule("a header value", rules::header_value);
+        if let (Ok(name), Some(value)) = (name, value) {
+            each(at, place, name, value);
+        }
+    });
 }

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 
+use super::later;
 use crate::config::{HalfClose, Server, ServerLimits};
-use crate::read::{At, Idle, Section};
+use crate::read::{At, Section};
 use crate::rules;
 
 pub(super) fn read(at: At<'_>) -> Server {
@@ -11,9 +12,12 @@ pub(super) fn read(at: At<'_>) -> Server {
     let mut server = Server::default();
     section.set("host", &mut server.host, |at| at.rule("an address", rules::host));
     section.set("port", &mut server.port, |at| at.integer(0..=65535).map(|port| port as u16));
-    server.workers =
-        section.read("workers", |at| at.integer(1..=1024)).and_then(|workers| NonZeroUsize::new(workers as usize));
-    section.set("max_conn", &mut server.max_conn, |at| at.integer(1..=10_000_000).map(|number| number as u32));
+    server.workers = section
+        .read("workers", |at| at.amount(1..=1024, "threads"))
+        .and_then(|workers| NonZeroUsize::new(workers as usize));
+    section.set("max_conn", &mut server.max_conn, |at| {
+        at.amount(1..=10_000_000, "connections").map(|number| number as u32)
+    });
     section.set("read_timeout", &mut server.read_timeout, |at| at.duration());
     section.set("write_timeout", &mut server.write_timeout, |at| at.duration());
     section.set("idle_timeout", &mut server.idle_timeout, |at| at.duration());
@@ -32,10 +36,7 @@ pub(super) fn read(at: At<'_>) -> Server {
             _ => Err(rules::unknown("value", text, &["cancel", "keep"])),
         })
     });
-    section.later("max_concurrent_requests", &Idle::Is(&["0"]));
-    section.later("queue", &Idle::Keys(&[("size", Idle::Is(&["0"])), ("timeout", Idle::Any)]));
-    section.later("status_endpoints", &Idle::Is(&["false"]));
-    section.later("status_allow", &Idle::Is(&["loopback"]));
+    section.later(later::SERVER);
     section.finish();
     server
 }
@@ -43,9 +44,10 @@ pub(super) fn read(at: At<'_>) -> Server {
 fn limits(at: At<'_>) -> ServerLimits {
     let mut section = Section::open(at);
     let mut limits = ServerLimits::default();
-    section.set("request_line", &mut limits.request_line, |at| at.integer(64..=65_536).map(|n| n as usize));
-    section.set("header_field", &mut limits.header_field, |at| at.integer(64..=65_536).map(|n| n as usize));
-    section.set("header_count", &mut limits.header_count, |at| at.integer(1..=1000).map(|n| n as usize));
+    section.set("request_line", &mut limits.request_line, |at| at.amount(64..=65_536, "bytes").map(|n| n as usize));
+    section.set("header_field", &mut limits.header_field, |at| at.amount(64..=65_536, "bytes").map(|n| n as usize));
+    section
+        .set("header_count", &mut limits.header_count, |at| at.amount(1..=1000, "header fields").map(|n| n as usize));
     section.set("body", &mut limits.body, |at| at.rule("a size", size));
     section.finish();
     limits
@@ -57,5 +59,5 @@ fn size(text: &str) -> Result<u64, String> {
     units
         .iter()
         .find_map(|(unit, bytes)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes))
-        .ok_or_else(|| format!("{text:?} is no size: write bytes, or a number with KiB, MiB or GiB"))
+        .ok_or_else(|| format!("{text:?} is no size: write bytes, or a number with KiB, MiB or GiB; 0 is no limit"))
 }

@@ -19,11 +19,16 @@ pub(crate) enum Idle {
 
 const MESSAGE: &str = "not available in this version";
 
+/// The word is the one that stands there; `True` is `true`, as for keys of this version.
+fn is(word: &str, text: &str) -> bool {
+    word == text || matches!(word, "true" | "false") && word.eq_ignore_ascii_case(text)
+}
+
 impl Idle {
     pub(crate) fn check(&self, at: At<'_>) {
         match (self, &at.node.value) {
             (_, Value::Null) => {}
-            (Self::Is(words), Value::Scalar(text)) if words.contains(&text.as_str()) => {}
+            (Self::Is(words), Value::Scalar(text)) if words.iter().any(|word| is(word, text)) => {}
             (Self::Is(words), Value::Scalar(text)) => {
                 at.fault(format!("{text:?} is {MESSAGE}; allowed: {}", words.join(", ")));
             }
@@ -32,12 +37,10 @@ impl Idle {
             (Self::Any, Value::Scalar(_)) => {}
             (Self::Keys(keys), Value::Mapping(_)) => {
                 let mut section = Section::open(at);
-                for (key, idle) in *keys {
-                    section.later(key, idle);
-                }
+                section.later(keys);
                 section.finish();
             }
-            _ => at.fault(MESSAGE),
+            _ => at.fault(format!("{MESSAGE}; leave it out")),
         }
     }
 }

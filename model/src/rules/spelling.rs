@@ -7,7 +7,9 @@ pub(crate) fn unknown(what: &str, word: &str, allowed: &[&str]) -> String {
         Some((distance, known)) if distance <= 1 + word.len() / 4 => format!("did you mean {known:?}? "),
         _ => String::new(),
     };
-    format!("unknown {what} {word:?}; {hint}allowed: {}", allowed.join(", "))
+    let allowed =
+        if allowed.is_empty() { "there is none".to_owned() } else { format!("allowed: {}", allowed.join(", ")) };
+    format!("unknown {what} {word:?}; {hint}{allowed}")
 }
 
 /// Edits from one word to the other (Levenshtein 1966), swapped neighbours counted as one (Damerau).

@@ -60,8 +60,7 @@ pub struct UnixSocket {
 impl UnixSocket {
     /// Binds the path, readable and writable by this user alone. A socket file that nobody listens on is replaced.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        let refused =
-            |error| BindError::Refused { field: "grpc.unix", address: path.display().to_string(), error };
+        let refused = |error| BindError::Refused { field: "grpc.unix", address: path.display().to_string(), error };
         match std::fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(BindError::NotASocket(path.into())),
             Ok(_) => match UnixStream::connect(path) {

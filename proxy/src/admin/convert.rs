@@ -93,8 +93,10 @@ fn health_check(check: v1::HealthCheck, violations: &mut Violations) -> HealthCh
         Ok(v1::HealthCheckType::Http | v1::HealthCheckType::Unspecified) => HealthCheckKind::Http,
         Err(_) => {
             let allowed = "HEALTH_CHECK_TYPE_HTTP and HEALTH_CHECK_TYPE_TCP are";
-            violations
-                .push("backend.health_check.type", format!("{} is not available in this version; {allowed}", check.r#type));
+            violations.push(
+                "backend.health_check.type",
+                format!("{} is not available in this version; {allowed}", check.r#type),
+            );
             HealthCheckKind::Http
         }
     };

@@ -69,8 +69,7 @@ fn health_check(check: &HealthCheck) -> v1::HealthCheck {
 
 fn observed(control: &Control, store: &Store, upstream: &str, backend: &Backend) -> v1::BackendStatus {
     let object = Object::Backend { upstream: upstream.to_owned(), id: backend.id.clone() };
-    let admin_state =
-        if store.admits(upstream, backend) { v1::AdminState::Enabled } else { v1::AdminState::Disabled };
+    let admin_state = if store.admits(upstream, backend) { v1::AdminState::Enabled } else { v1::AdminState::Disabled };
     let common = v1::BackendStatus {
         admin_state: admin_state.into(),
         health: v1::HealthState::Unknown.into(),

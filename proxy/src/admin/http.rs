@@ -26,9 +26,8 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Longest life of a connection: a reader that takes no byte must not hold its place for ever.
 const CONNECTION: Duration = Duration::from_secs(300);
 
-
 /// Serves until the task is dropped.
-pub async fn serve(listener: TcpListener, control: Control) {
+pub(super) async fn serve(listener: TcpListener, control: Control) {
     let router = router(control);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -119,10 +118,12 @@ mod tests {
 
     #[test]
     fn only_names_that_nobody_can_give_away_are_own() {
-        for own in ["127.0.0.1", "127.0.0.1:9091", "[::1]:9091", "[::1]", "localhost", "LOCALHOST:9091", "a.localhost"] {
+        for own in ["127.0.0.1", "127.0.0.1:9091", "[::1]:9091", "[::1]", "localhost", "LOCALHOST:9091", "a.localhost"]
+        {
             assert!(is_own_name(own), "{own}");
         }
-        for foreign in ["", "evil.example", "evil.example:9091", "localhost.evil.example", "localhost:x", "127.0.0.1.x"] {
+        for foreign in ["", "evil.example", "evil.example:9091", "localhost.evil.example", "localhost:x", "127.0.0.1.x"]
+        {
             assert!(!is_own_name(foreign), "{foreign}");
         }
     }

@@ -17,7 +17,7 @@ const CONNECTIONS: usize = 256;
 
 /// A listener of either kind.
 #[derive(Debug)]
-pub enum Listener {
+pub(super) enum Listener {
     /// Loopback.
     Tcp(TcpListener),
     /// A unix socket.
@@ -25,7 +25,7 @@ pub enum Listener {
 }
 
 /// The connections of a listener, as tonic wants them. Never ends.
-pub fn incoming(listener: Listener) -> impl Stream<Item = io::Result<Connection>> {
+pub(super) fn incoming(listener: Listener) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     futures_util::stream::unfold((listener, places), |(listener, places)| async move {
         let place = places.clone().acquire_owned().await.ok()?;
@@ -51,7 +51,7 @@ pub fn incoming(listener: Listener) -> impl Stream<Item = io::Result<Connection>
 
 /// A connection and its place among those allowed.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     socket: Socket,
     _place: OwnedSemaphorePermit,
 }

@@ -54,9 +54,9 @@ impl StatsService for Stats {
         let states: Vec<BackendRef> =
             group.backends.iter().filter_map(|backend| live.find_backend(&name, &backend.id)).collect();
         let now = live.origin.elapsed().as_millis() as u64;
-        let available = states.iter().filter(|state| {
-            state.slots.has_room() && state.health() == Health::Up && !state.passive.is_ejected(now)
-        });
+        let available = states
+            .iter()
+            .filter(|state| state.slots.has_room() && state.health() == Health::Up && !state.passive.is_ejected(now));
         let windows = self.0.windows().lock().backends(states.iter().map(|state| state.uid));
         Ok(Response::new(v1::GetUpstreamStatsResponse {
             backends: narrow(group.backends.len() as u64),

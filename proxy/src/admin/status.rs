@@ -32,8 +32,7 @@ impl Violations {
 pub(super) fn invalid(violations: &[Violation]) -> Status {
     let text: Vec<_> = violations.iter().map(|found| format!("{}: {}", found.field, found.description)).collect();
     let mut details = info("INVALID_FIELDS", []);
-    let fields: Vec<_> =
-        violations.iter().map(|found| FieldViolation::new(&found.field, &found.description)).collect();
+    let fields: Vec<_> = violations.iter().map(|found| FieldViolation::new(&found.field, &found.description)).collect();
     details.set_bad_request(fields);
     Status::with_error_details(Code::InvalidArgument, text.join("; "), details)
 }
@@ -102,7 +101,8 @@ mod tests {
         let status = violations.check().expect_err("there are two");
         assert_eq!(status.code(), Code::InvalidArgument);
         let details = status.get_error_details();
-        let fields: Vec<_> = details.bad_request().expect("fields").field_violations.iter().map(|v| &*v.field).collect();
+        let fields: Vec<_> =
+            details.bad_request().expect("fields").field_violations.iter().map(|v| &*v.field).collect();
         assert_eq!(fields, ["backend.weight", "backend.port"]);
         let info = details.error_info().expect("a reason");
         assert_eq!((&*info.domain, &*info.reason), (DOMAIN, "INVALID_FIELDS"));

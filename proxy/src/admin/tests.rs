@@ -60,8 +60,7 @@ impl Proxy {
         options: v1::MutationOptions,
     ) -> Result<v1::UpdateBackendResponse, tonic::Status> {
         let backend = v1::Backend { id: id.into(), max_conn: Some(max_conn), ..v1::Backend::default() };
-        let request =
-            v1::UpdateBackendRequest { backend: Some(backend), options: Some(options), ..Default::default() };
+        let request = v1::UpdateBackendRequest { backend: Some(backend), options: Some(options), ..Default::default() };
         Ok(self.backends().update_backend(request).await?.into_inner())
     }
 }
@@ -198,7 +197,8 @@ async fn stats_and_configuration_and_server_answer() {
     let mut stats = StatsServiceClient::new(proxy.channel.clone());
     let server = stats.get_server_stats(v1::GetServerStatsRequest {}).await.expect("it answers").into_inner();
     assert_eq!(server.windows.len(), 3);
-    let upstream = stats.get_upstream_stats(v1::GetUpstreamStatsRequest::default()).await.expect("default").into_inner();
+    let upstream =
+        stats.get_upstream_stats(v1::GetUpstreamStatsRequest::default()).await.expect("default").into_inner();
     assert_eq!((upstream.backends, upstream.available), (2, 2));
     let backend = v1::GetBackendStatsRequest { backend_id: ONE.into(), ..Default::default() };
     assert_eq!(stats.get_backend_stats(backend).await.expect("there").into_inner().backend_id, ONE);

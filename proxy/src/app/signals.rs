@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A request by signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub(super) enum Asked {
     /// SIGTERM, SIGINT: finish what is under way and end; the second time, end now.
     Stop,
     /// SIGHUP: read the configuration file again.
@@ -17,7 +17,7 @@ pub enum Asked {
 
 /// The signals that are listened to.
 #[derive(Debug)]
-pub struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -26,7 +26,7 @@ pub struct Signals {
 
 impl Signals {
     /// Listens from now on; before, they end the process as usual. Needs a runtime.
-    pub fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -36,7 +36,7 @@ impl Signals {
     }
 
     /// The next request. Cancel safe.
-    pub async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
@@ -46,7 +46,7 @@ impl Signals {
     }
 
     /// Waits for [`Asked::Stop`] and leaves everything else aside.
-    pub async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         while self.next().await != Asked::Stop {}
     }
 }

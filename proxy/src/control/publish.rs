@@ -112,7 +112,8 @@ impl Publisher {
             let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
             match known.get(&(upstream, &*backend.id)) {
                 None => {
-                    let checked = after.upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
+                    let checked =
+                        after.upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
                     state.set_health(if checked { Health::Unknown } else { Health::Up });
                     state.passive.reset();
                 }

@@ -49,7 +49,10 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     let path_text = path.display().to_string();
     match std::fs::read_to_string(path) {
         Err(error) => Err(LoadError::Unreadable { path: path_text, error: error.to_string() }),
-        Ok(text) => speedmimi_model::parse(&path_text, &text)
-            .map_err(|faults| LoadError::Faults { path: path_text, text, faults }),
+        Ok(text) => speedmimi_model::parse(&path_text, &text).map_err(|faults| LoadError::Faults {
+            path: path_text,
+            text,
+            faults,
+        }),
     }
 }

@@ -10,7 +10,7 @@ use speedmimi_model::{Backend, Change, Config, Layers, Patch, ReloadSummary, Tou
 use super::error::Refused;
 
 /// The revision of everything that the process started with.
-pub const FIRST_REVISION: u64 = 1;
+const FIRST_REVISION: u64 = 1;
 
 /// Something that has a revision of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,6 @@ use speedmimi_model::Config;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::error::Refused;
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
 use super::store::Store;

@@ -18,6 +18,9 @@ use crate::worker::table::Signal;
 /// An idle connection of the backend, if there is one that the request may be trusted to.
 #[inline]
 pub(crate) fn pooled(exchange: &mut Exchange<'_>, admission: &Admission, index: usize) -> Option<Upstream> {
+    if exchange.wants_fresh {
+        return None;
+    }
     let backend = &exchange.upstream().backends[index];
     let cells = &admission.backend().cells[exchange.worker.index];
     let replayable = exchange.request.method.is_idempotent() && exchange.request.framing == Framing::None;

@@ -161,8 +161,8 @@ impl Transfer {
         } else {
             match self.stage {
                 Stage::Send | Stage::Head if self.waits_for_body(exchange) => Clock::RequestBody,
-                Stage::Send | Stage::Head => Clock::FirstByte,
-                Stage::Body | Stage::Tunnel(_) => Clock::Idle,
+                Stage::Send | Stage::Head if !self.answered => Clock::FirstByte,
+                _ => Clock::Idle,
             }
         };
         let relevant = match clock {

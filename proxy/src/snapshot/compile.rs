@@ -19,20 +19,17 @@ impl Snapshot {
     /// Compiles a configuration. Backends and routes that `live` does not know yet are entered there: gates closed,
     /// and taken to be up. `max_conn` is what descriptors can carry of `server.max_conn`.
     pub fn compile(config: &Config, revision: u64, live: &Live, addresses: &Addresses, max_conn: u32) -> Self {
-        let mut upstreams: Vec<UpstreamView> = config
-            .upstreams
-            .iter()
-            .map(|(name, upstream)| compile_upstream(name, upstream, live, addresses))
-            .collect();
+        let mut upstreams: Vec<UpstreamView> =
+            config.upstreams.iter().map(|(name, upstream)| compile_upstream(name, upstream, live, addresses)).collect();
         let mut routes = Vec::with_capacity(config.routes.len().max(1));
         let table = if config.routes.is_empty() {
-            config.implicit_upstream().and_then(|name| compile_route("", name, None, config, &mut upstreams, live)).map_or_else(
-                RouteTable::default,
-                |route| {
+            config
+                .implicit_upstream()
+                .and_then(|name| compile_route("", name, None, config, &mut upstreams, live))
+                .map_or_else(RouteTable::default, |route| {
                     routes.push(route);
                     RouteTable::everything(0)
-                },
-            )
+                })
         } else {
             let mut indexed = Vec::with_capacity(config.routes.len());
             for (name, route) in &config.routes {
@@ -146,7 +143,9 @@ mod tests {
     #[test]
     fn without_routes_everything_goes_to_default_or_the_only_upstream() {
         let live = Live::new(1);
-        for (upstreams, expected) in [(vec!["web"], Some("web")), (vec!["a", "default"], Some("default")), (vec!["a", "b"], None)] {
+        for (upstreams, expected) in
+            [(vec!["web"], Some("web")), (vec!["a", "default"], Some("default")), (vec!["a", "b"], None)]
+        {
             let snapshot = compile(&config(&upstreams), &live);
             let found = snapshot.table.find(b"any.host", b"/any").map(|index| snapshot.routes[index].upstream);
             assert_eq!(found.map(|index| &*snapshot.upstreams[index].name), expected, "{upstreams:?}");

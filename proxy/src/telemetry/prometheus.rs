@@ -87,13 +87,14 @@ const WORKER_FIELDS: [WorkerField; 10] = [
     ("speedmimi_client_requests_total", Kind::Counter, "Request heads read or refused.", |cells| &cells.requests),
     ("speedmimi_exchanges_in_flight", Kind::Gauge, "Exchanges going on.", |cells| &cells.active),
     ("speedmimi_retries_total", Kind::Counter, "Requests tried again on another backend.", |cells| &cells.retries),
-    ("speedmimi_client_received_bytes_total", Kind::Counter, "Bytes read from clients.", |cells| {
-        &cells.bytes_received
-    }),
+    ("speedmimi_client_received_bytes_total", Kind::Counter, "Bytes read from clients.", |cells| &cells.bytes_received),
     ("speedmimi_client_sent_bytes_total", Kind::Counter, "Bytes written to clients.", |cells| &cells.bytes_sent),
-    ("speedmimi_access_log_dropped_total", Kind::Counter, "Access log lines dropped: the writer was behind.", |cells| {
-        &cells.log_dropped
-    }),
+    (
+        "speedmimi_access_log_dropped_total",
+        Kind::Counter,
+        "Access log lines dropped: the writer was behind.",
+        |cells| &cells.log_dropped,
+    ),
 ];
 
 fn workers(text: &mut Text, workers: &[CachePadded<WorkerCells>]) {
@@ -190,9 +191,7 @@ const COUNTER_FIELDS: [CounterField; 9] = [
     ("speedmimi_backend_admitted_total", "Slots taken.", |cells| &cells.admitted),
     ("speedmimi_backend_finished_total", "Exchanges whose response was delivered whole.", |cells| &cells.finished),
     ("speedmimi_backend_failed_total", "Exchanges that the backend or the proxy broke.", |cells| &cells.failed),
-    ("speedmimi_backend_cancelled_total", "Exchanges that the client or an operator ended.", |cells| {
-        &cells.cancelled
-    }),
+    ("speedmimi_backend_cancelled_total", "Exchanges that the client or an operator ended.", |cells| &cells.cancelled),
     ("speedmimi_backend_connects_total", "Connections opened.", |cells| &cells.connects),
     ("speedmimi_backend_connect_failures_total", "Connection attempts that failed.", |cells| &cells.connect_failures),
     ("speedmimi_backend_reuses_total", "Exchanges that went over a pooled connection.", |cells| &cells.reuses),
@@ -288,13 +287,6 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        Facts {
-            revision: 4,
-            started: UNIX_EPOCH,
-            reloads_applied: 1,
-            reloads_refused: 2,
-            ready: true,
-            now_ms: 0,
-        }
+        Facts { revision: 4, started: UNIX_EPOCH, reloads_applied: 1, reloads_refused: 2, ready: true, now_ms: 0 }
     }
 }

@@ -44,11 +44,14 @@ impl View {
     fn pickers_of(&self, upstream: &UpstreamView) -> &[SharedPicker] {
         let same_backends = |known: &UpstreamView| {
             known.backends.len() == upstream.backends.len()
-                && known.backends.iter().zip(&upstream.backends).all(|(one, other)| {
-                    one.state.uid == other.state.uid && one.weight == other.weight
-                })
+                && known
+                    .backends
+                    .iter()
+                    .zip(&upstream.backends)
+                    .all(|(one, other)| one.state.uid == other.state.uid && one.weight == other.weight)
         };
-        let index = self.snapshot.upstreams.iter().position(|known| known.name == upstream.name && same_backends(known));
+        let index =
+            self.snapshot.upstreams.iter().position(|known| known.name == upstream.name && same_backends(known));
         index.map_or(&[], |index| &self.pickers[index])
     }
 }

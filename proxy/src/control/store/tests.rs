@@ -16,11 +16,7 @@ fn max_conn(id: &str, max_conn: i32) -> Change {
 fn add(id: &str, port: u32) -> Change {
     let patch =
         BackendPatch { host: Patch::Set("127.0.0.1".into()), port: Patch::Set(port), ..BackendPatch::default() };
-    Change::AddBackend {
-        upstream: "default".into(),
-        id: (!id.is_empty()).then(|| id.into()),
-        patch: Box::new(patch),
-    }
+    Change::AddBackend { upstream: "default".into(), id: (!id.is_empty()).then(|| id.into()), patch: Box::new(patch) }
 }
 
 fn active(id: &str, active: bool) -> Change {

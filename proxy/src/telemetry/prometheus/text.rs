@@ -7,9 +7,8 @@ use crate::telemetry::histogram::{self, BUCKETS};
 /// Upper bounds of exported duration buckets, in microseconds: few, so that a backend costs a dozen lines.
 ///
 /// The counts come from the finer internal buckets: a duration within 12.5 % below a bound may count in the next one.
-const BOUNDS: [u64; 13] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 30_000_000,
-];
+const BOUNDS: [u64; 13] =
+    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 30_000_000];
 
 /// What a metric counts.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,153 @@
+//! What can be asked on the command line.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::endpoint::Endpoint;
+
+mod backend;
+mod config;
+mod stats;
+mod value;
+
+pub(crate) use backend::{
+    AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, Fields, Mutation, NameArguments, ReportArguments,
+    Resettable, Scheme, UpdateArguments,
+};
+pub(crate) use config::{ConfigVerb, DocumentFormat};
+pub(crate) use stats::{StatsVerb, WatchArguments};
+
+/// Look into a running speedmimi and change it
+#[derive(Debug, Parser)]
+#[command(name = "speedctl", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable, 4 not found, 5 conflict, 6 invalid, 7 timed out."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Management address of the proxy: http://HOST:PORT, HOST:PORT or unix:PATH
+    #[arg(
+        long,
+        global = true,
+        env = "SPEEDCTL_ENDPOINT",
+        default_value = "http://127.0.0.1:9090",
+        value_name = "ADDRESS",
+        help_heading = "Global options"
+    )]
+    pub(crate) endpoint: Endpoint,
+    /// Longest wait for an answer, such as 500ms, 10s or 1m
+    #[arg(
+        long,
+        global = true,
+        env = "SPEEDCTL_TIMEOUT",
+        default_value = "10s",
+        value_name = "DURATION",
+        value_parser = value::timeout,
+        help_heading = "Global options"
+    )]
+    pub(crate) timeout: Duration,
+    /// How answers are written
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "SPEEDCTL_OUTPUT",
+        default_value = "table",
+        value_name = "FORMAT",
+        help_heading = "Global options"
+    )]
+    pub(crate) output: Format,
+    /// When answers are coloured
+    #[arg(
+        long,
+        global = true,
+        env = "SPEEDCTL_COLOR",
+        default_value = "auto",
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people; plain columns when the output is no terminal
+    Table,
+    /// The whole answer, with the names of the .proto files
+    Json,
+    /// As json, in YAML
+    Yaml,
+}
+
+/// When answers are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    Auto,
+    /// Also into a pipe
+    Always,
+    /// Not at all
+    Never,
+}
+
+impl Color {
+    /// Whether an output is coloured.
+    pub(crate) fn on(self, terminal: bool) -> bool {
+        match self {
+            Self::Auto => terminal,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// What a command is about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Noun {
+    /// Addresses that traffic goes to
+    #[command(subcommand)]
+    Backend(BackendVerb),
+    /// The configuration as a whole
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// What the proxy has been doing
+    #[command(subcommand)]
+    Stats(StatsVerb),
+    /// The process
+    #[command(subcommand)]
+    Server(ServerVerb),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What can be asked about the process.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerVerb {
+    /// Show what is running, and where it listens
+    Info,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

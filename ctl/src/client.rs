@@ -1,0 +1,109 @@
+//! Carries calls to a proxy, each within the time it may take.
+
+use std::future::Future;
+use std::time::Duration;
+
+use speedmimi_proto::v1::backend_service_client::BackendServiceClient;
+use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
+use speedmimi_proto::v1::server_service_client::ServerServiceClient;
+use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
+use speedmimi_proto::v1::{BackendEntry, GetBackendRequest, ListBackendsRequest, ListBackendsResponse};
+use tonic::transport::{Channel, Endpoint as Transport};
+use tonic::{Response, Status};
+
+use crate::args::Global;
+use crate::failure::{Failure, root};
+use crate::name::BackendName;
+
+/// A connection to one proxy.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    channel: Channel,
+    timeout: Duration,
+    /// As the user wrote it.
+    endpoint: String,
+}
+
+impl Client {
+    /// Connects; that nobody is there is known before anything is sent.
+    pub(crate) async fn connect(global: &Global) -> Result<Self, Failure> {
+        let endpoint = global.endpoint.to_string();
+        let unreachable = |reason: String| Failure::Unreachable { endpoint: endpoint.clone(), reason };
+        let transport = Transport::from_shared(global.endpoint.uri().to_owned())
+            .map_err(|error| unreachable(root(&error)))?
+            .user_agent(concat!("speedctl/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| unreachable(root(&error)))?;
+        let channel = match tokio::time::timeout(global.timeout, Box::pin(transport.connect())).await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(error)) => return Err(unreachable(root(&error))),
+            Err(_) => return Err(unreachable(format!("no connection within {:?}", global.timeout))),
+        };
+        Ok(Self { channel, timeout: global.timeout, endpoint })
+    }
+
+    /// Calls about backends.
+    pub(crate) fn backends(&self) -> BackendServiceClient<Channel> {
+        BackendServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Calls about the configuration.
+    pub(crate) fn config(&self) -> ConfigServiceClient<Channel> {
+        ConfigServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Calls about figures.
+    pub(crate) fn stats(&self) -> StatsServiceClient<Channel> {
+        StatsServiceClient::new(self.channel.clone())
+    }
+
+    /// Calls about the process.
+    pub(crate) fn server(&self) -> ServerServiceClient<Channel> {
+        ServerServiceClient::new(self.channel.clone())
+    }
+
+    /// Waits for an answer as long as the user wants to.
+    pub(crate) async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(self.timeout, Box::pin(call)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(Failure::of_status(status, &self.endpoint)),
+            Err(_) => Err(Failure::Late { endpoint: self.endpoint.clone(), timeout: self.timeout }),
+        }
+    }
+
+    /// Every backend of an upstream, or of all of them, as one answer.
+    pub(crate) async fn all_backends(&self, upstream: Option<&str>) -> Result<ListBackendsResponse, Failure> {
+        let mut whole = ListBackendsResponse::default();
+        let mut page_token = String::new();
+        loop {
+            let upstream = upstream.unwrap_or_default().to_owned();
+            let request = ListBackendsRequest { upstream, page_size: 0, page_token: page_token.clone() };
+            let page = self.answer(self.backends().list_backends(request)).await?;
+            whole.backends.extend(page.backends);
+            whole.revision = page.revision;
+            if page.next_page_token.is_empty() {
+                return Ok(whole);
+            }
+            if page.next_page_token == page_token {
+                return Err(self.incomplete("a next page: the same token came twice"));
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// One backend as it is now.
+    pub(crate) async fn backend(&self, name: &BackendName) -> Result<BackendEntry, Failure> {
+        let request = GetBackendRequest { upstream: name.upstream.clone(), backend_id: name.id.clone() };
+        let response = self.answer(self.backends().get_backend(request)).await?;
+        response.backend.ok_or_else(|| self.incomplete("the backend"))
+    }
+
+    fn incomplete(&self, what: &'static str) -> Failure {
+        Failure::Incomplete { endpoint: self.endpoint.clone(), what }
+    }
+}
+
+/// A page of a thousand backends, or the document of a large configuration, in bytes.
+const LARGEST_ANSWER: usize = 64 << 20;

@@ -1,0 +1,231 @@
+//! What can go wrong, what it means to a script, and what to do next.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::printer::clean;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line asks for something that cannot be.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What would be right.
+        hint: String,
+    },
+    /// Nobody answers at the endpoint.
+    #[error("cannot reach {endpoint}: {reason}")]
+    Unreachable {
+        /// Where.
+        endpoint: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("no answer from {endpoint} within {timeout:?}")]
+    Late {
+        /// Where.
+        endpoint: String,
+        /// How long.
+        timeout: Duration,
+    },
+    /// The proxy answered with an error.
+    #[error("{}", .0.message())]
+    Refused(Box<Status>),
+    /// An answer lacks what it must have.
+    #[error("the answer of {endpoint} lacks {what}")]
+    Incomplete {
+        /// Where.
+        endpoint: String,
+        /// What.
+        what: &'static str,
+    },
+    /// A local file is no configuration; the faults, rendered.
+    #[error("{0}")]
+    Faults(String),
+    /// A local file cannot be read.
+    #[error("cannot read {file}: {error}")]
+    Unreadable {
+        /// Which.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// An answer cannot be written in the format that was asked for.
+    #[error("cannot write the answer: {0}")]
+    Format(String),
+    /// Nobody reads the output any more: not an error.
+    #[error("the output is closed")]
+    Closed,
+    /// The system refuses something.
+    #[error("{0}")]
+    System(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::Closed } else { Self::System(error) }
+    }
+}
+
+impl Failure {
+    /// A command line that cannot be, with what would be right.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: hint.into() }
+    }
+
+    /// An error status of a call to `endpoint`; one that was made on this side means that nobody is there.
+    pub(crate) fn of_status(status: Status, endpoint: &str) -> Self {
+        if status.source().is_some_and(|source| source.is::<tonic::transport::Error>()) {
+            return Self::Unreachable { endpoint: endpoint.to_owned(), reason: root(&status) };
+        }
+        Self::Refused(Box::new(status))
+    }
+
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::Incomplete { .. } | Self::Unreadable { .. } | Self::Format(_) | Self::System(_) => 1,
+            Self::Usage { .. } => 2,
+            Self::Unreachable { .. } => 3,
+            Self::Faults(_) => 6,
+            Self::Late { .. } => 7,
+            Self::Refused(status) => match status.code() {
+                Code::Unavailable => 3,
+                Code::NotFound => 4,
+                Code::Aborted | Code::AlreadyExists => 5,
+                Code::InvalidArgument => 6,
+                Code::DeadlineExceeded => 7,
+                _ => 1,
+            },
+        }
+    }
+
+    /// For people: what is wrong, each field at fault on its own line, and the next step.
+    pub(crate) fn render(&self, color: bool) -> String {
+        let (red, cyan, off) = if color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        if let Self::Faults(text) = self {
+            return text.clone();
+        }
+        let mut output = String::new();
+        let mut message = clean(&self.to_string());
+        if message.is_empty() {
+            message = "the proxy gives no reason".to_owned();
+        }
+        let _ = writeln!(output, "{red}error{off}: {message}");
+        if let Self::Refused(status) = self {
+            for line in details(status) {
+                let _ = writeln!(output, "  {}", clean(&line));
+            }
+        }
+        if let Some(hint) = self.hint() {
+            let _ = writeln!(output, "{cyan}hint{off}: {hint}");
+        }
+        output
+    }
+
+    /// The next step, where there is a good guess.
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Usage { hint, .. } => hint,
+            Self::Unreachable { endpoint, .. } => {
+                return Some(format!(
+                    "is speedmimi running, with its management API at {endpoint}? --endpoint or SPEEDCTL_ENDPOINT \
+                     names another address"
+                ));
+            }
+            Self::Late { .. } => {
+                "a change may have been made all the same: look before you repeat it, or raise --timeout"
+            }
+            Self::Incomplete { .. } => "are speedctl and speedmimi of the same version?",
+            Self::Refused(status) => match status.code() {
+                Code::Unavailable => "the proxy cannot answer now: is it starting or stopping?",
+                Code::NotFound => "speedctl backend list shows what there is",
+                Code::Aborted => "it has changed meanwhile: look at it with speedctl backend get, then try again",
+                Code::AlreadyExists => "speedctl backend update changes what is there",
+                Code::InvalidArgument => "nothing was changed; --help shows what is allowed",
+                Code::DeadlineExceeded => "look whether the change was made before you repeat it, or raise --timeout",
+                Code::FailedPrecondition => "nothing was changed",
+                Code::PermissionDenied | Code::Unauthenticated => "this address does not let you do that",
+                Code::Unimplemented => "are speedctl and speedmimi of the same version?",
+                _ => return None,
+            },
+            Self::Faults(_) | Self::Unreadable { .. } | Self::Format(_) | Self::Closed | Self::System(_) => {
+                return None;
+            }
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// What the details of a status add to its message, a line each.
+fn details(status: &Status) -> Vec<String> {
+    let details = status.get_error_details();
+    let fields = details.bad_request().into_iter().flat_map(|request| &request.field_violations);
+    let conditions = details.precondition_failure().into_iter().flat_map(|failure| &failure.violations);
+    fields
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .chain(conditions.map(|violation| format!("{}: {}", violation.subject, violation.description)))
+        .collect()
+}
+
+/// The innermost cause: the outer ones only say that there was one.
+pub(crate) fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_exit() {
+        let exit = |code| Failure::of_status(Status::new(code, "x"), "e").exit_code();
+        assert_eq!(exit(Code::FailedPrecondition), 1);
+        assert_eq!(exit(Code::PermissionDenied), 1);
+        assert_eq!(exit(Code::Unimplemented), 1);
+        assert_eq!(exit(Code::Internal), 1);
+        assert_eq!(exit(Code::Unavailable), 3);
+        assert_eq!(exit(Code::NotFound), 4);
+        assert_eq!(exit(Code::Aborted), 5);
+        assert_eq!(exit(Code::AlreadyExists), 5);
+        assert_eq!(exit(Code::InvalidArgument), 6);
+        assert_eq!(exit(Code::DeadlineExceeded), 7);
+        assert_eq!(Failure::usage("a", "b").exit_code(), 2);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit_code(), 0);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit_code(), 1);
+    }
+
+    #[test]
+    fn each_field_at_fault_has_a_line() {
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation("backend.port", "1..65535");
+        details.add_bad_request_violation("backend.weight", "1..1000");
+        let status = Status::with_error_details(Code::InvalidArgument, "2 fields are wrong", details);
+        let text = Failure::of_status(status, "e").render(false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..3], ["error: 2 fields are wrong", "  backend.port: 1..65535", "  backend.weight: 1..1000"]);
+        assert!(lines[3].starts_with("hint: "), "{text}");
+    }
+
+    #[test]
+    fn what_a_proxy_says_cannot_steer_the_terminal() {
+        let text = Failure::of_status(Status::internal("a\x1b[2Jb"), "e").render(false);
+        assert!(!text.contains('\x1b'), "{text:?}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Writes answers: tables for people, columns for pipes, JSON and YAML for programs.
+
+use std::io::Write;
+
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+use crate::args::{Color, Format};
+use crate::failure::Failure;
+use crate::view::{Block, View};
+
+/// What the outputs of the process are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surface {
+    /// Answers go to a terminal.
+    pub(crate) terminal: bool,
+    /// Errors go to a terminal.
+    pub(crate) error_terminal: bool,
+}
+
+/// Where answers go.
+pub(crate) struct Printer<'a> {
+    out: &'a mut dyn Write,
+    format: Format,
+    terminal: bool,
+    color: bool,
+    /// One of several answers: one a line in JSON, one a document in YAML.
+    repeating: bool,
+}
+
+impl<'a> Printer<'a> {
+    /// A printer onto `out`.
+    pub(crate) fn new(out: &'a mut dyn Write, format: Format, surface: Surface, color: Color) -> Self {
+        Self { out, format, terminal: surface.terminal, color: color.on(surface.terminal), repeating: false }
+    }
+
+    /// How answers are written.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Answers are coloured.
+    pub(crate) fn colored(&self) -> bool {
+        self.color
+    }
+
+    /// Answers will follow each other.
+    pub(crate) fn repeat(&mut self) {
+        self.repeating = true;
+    }
+
+    /// Shows an answer: the message `name` of the API for programs, `view` of it for people.
+    pub(crate) fn show<M: prost::Message>(
+        &mut self,
+        name: &str,
+        message: &M,
+        view: impl FnOnce(&M) -> View,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => self.view(&view(message))?,
+            Format::Json => {
+                let value = value(name, message)?;
+                let json =
+                    if self.repeating { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
+                writeln!(self.out, "{}", json.map_err(|error| Failure::Format(error.to_string()))?)?;
+            }
+            Format::Yaml => {
+                let yaml = serde_yaml::to_string(&value(name, message)?)
+                    .map_err(|error| Failure::Format(error.to_string()))?;
+                if self.repeating {
+                    writeln!(self.out, "---")?;
+                }
+                writeln!(self.out, "{}", yaml.trim_end())?;
+            }
+        }
+        self.flush()
+    }
+
+    /// Shows what is no message of the API, in every format.
+    pub(crate) fn lines(&mut self, view: &View) -> Result<(), Failure> {
+        self.view(view)?;
+        self.flush()
+    }
+
+    /// Writes text as it is.
+    pub(crate) fn raw(&mut self, text: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(text)?;
+        self.flush()
+    }
+
+    /// Hands over what was written.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.out.flush()?)
+    }
+
+    fn view(&mut self, view: &View) -> Result<(), Failure> {
+        if self.repeating && self.terminal {
+            // Home, then clear: the next look stands where the last one stood.
+            write!(self.out, "\x1b[H\x1b[2J")?;
+        }
+        for (index, block) in view.0.iter().enumerate() {
+            if index > 0 && matches!(block, Block::Table { .. }) {
+                writeln!(self.out)?;
+            }
+            match block {
+                Block::Line(line) => writeln!(self.out, "{}", clean(line))?,
+                Block::Table { header, rows } => writeln!(self.out, "{}", self.table(header, rows))?,
+            }
+        }
+        if self.repeating && !self.terminal {
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
+    fn table(&self, header: &[&str], rows: &[Vec<String>]) -> String {
+        let mut table = Table::new();
+        if self.terminal {
+            table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        } else {
+            table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        }
+        if self.color {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        if !header.is_empty() {
+            table.set_header(header.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+        }
+        for row in rows {
+            table.add_row(row.iter().map(|text| cell(text)));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.trim_fmt()
+    }
+}
+
+/// A message of the API as canonical proto3 JSON with the names of the .proto files; what is unset and has a default is
+/// there, so that a script finds every key.
+fn value<M: prost::Message>(name: &str, message: &M) -> Result<serde_json::Value, Failure> {
+    let wrong = |error: &dyn std::error::Error| Failure::Format(error.to_string());
+    let pool = DescriptorPool::decode(speedmimi_proto::FILE_DESCRIPTOR_SET).map_err(|error| wrong(&error))?;
+    let descriptor = pool
+        .get_message_by_name(&format!("speedmimi.v1.{name}"))
+        .ok_or_else(|| Failure::Format(format!("no message {name} in the API")))?;
+    let dynamic =
+        DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).map_err(|error| wrong(&error))?;
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
+    dynamic.serialize_with_options(serde_json::value::Serializer, &options).map_err(|error| wrong(&error))
+}
+
+fn cell(text: &str) -> Cell {
+    let text = clean(text);
+    let color = match text.as_str() {
+        "up" | "enabled" => comfy_table::Color::Green,
+        "down" => comfy_table::Color::Red,
+        "disabled" | "draining" | "unknown" => comfy_table::Color::Yellow,
+        "" => return Cell::new("-"),
+        _ => return Cell::new(text),
+    };
+    Cell::new(text).fg(color)
+}
+
+/// Text from elsewhere, without what would steer a terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}

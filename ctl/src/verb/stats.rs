@@ -1,0 +1,54 @@
+//! `speedctl stats`.
+
+use speedmimi_proto::v1::{GetBackendStatsRequest, GetServerStatsRequest, GetUpstreamStatsRequest};
+
+use crate::args::{Global, StatsVerb, WatchArguments};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::name::BackendName;
+use crate::printer::Printer;
+use crate::view;
+
+/// Runs a verb of this noun.
+pub(super) async fn run(verb: StatsVerb, global: &Global, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let client = Client::connect(global).await?;
+    let (subject, WatchArguments { watch }) = match verb {
+        StatsVerb::Server { watch } => (Subject::Server, watch),
+        StatsVerb::Upstream { upstream, watch } => (Subject::Upstream(upstream), watch),
+        StatsVerb::Backend { name, watch } => (Subject::Backend(name.resolve(&client).await?), watch),
+    };
+    let Some(period) = watch else { return subject.show(&client, printer).await };
+    printer.repeat();
+    loop {
+        subject.show(&client, printer).await?;
+        tokio::time::sleep(period).await;
+    }
+}
+
+/// Whose figures are wanted.
+enum Subject {
+    Server,
+    Upstream(String),
+    Backend(BackendName),
+}
+
+impl Subject {
+    async fn show(&self, client: &Client, printer: &mut Printer<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Server => {
+                let stats = client.answer(client.stats().get_server_stats(GetServerStatsRequest {})).await?;
+                printer.show("GetServerStatsResponse", &stats, view::server_stats)
+            }
+            Self::Upstream(upstream) => {
+                let request = GetUpstreamStatsRequest { upstream: upstream.clone() };
+                let stats = client.answer(client.stats().get_upstream_stats(request)).await?;
+                printer.show("GetUpstreamStatsResponse", &stats, view::upstream_stats)
+            }
+            Self::Backend(BackendName { upstream, id }) => {
+                let request = GetBackendStatsRequest { upstream: upstream.clone(), backend_id: id.clone() };
+                let stats = client.answer(client.stats().get_backend_stats(request)).await?;
+                printer.show("GetBackendStatsResponse", &stats, view::backend_stats)
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Answers as people see them: pure functions from message to lines and tables.
+
+mod backend;
+mod config;
+mod server;
+mod stats;
+mod text;
+
+pub(crate) use backend::{backend, backends, changed, cut, reported};
+pub(crate) use config::reloaded;
+pub(crate) use server::info;
+pub(crate) use stats::{backend_stats, server_stats, upstream_stats};
+
+/// What is shown, from top to bottom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View(pub(crate) Vec<Block>);
+
+/// A part of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// A line of text.
+    Line(String),
+    /// Columns; an empty cell is shown as a dash, so that a script can count on every column.
+    Table {
+        /// Titles; none for a list of properties.
+        header: &'static [&'static str],
+        /// Cells, row by row.
+        rows: Vec<Vec<String>>,
+    },
+}
+
+impl Block {
+    /// A list of properties: name and value.
+    fn properties(rows: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+        Self::Table { header: &[], rows }
+    }
+}
