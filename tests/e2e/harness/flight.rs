@@ -53,14 +53,22 @@ impl Default for Flight {
 }
 
 impl Flight {
-    /// A request arrived on this connection.
+    /// A request arrived on this connection. One whose connection the peer has closed meanwhile is over before it
+    /// began: it was admitted and left while its bytes waited here to be read.
     pub fn begin(&self, connection: u64, stream: &Arc<TcpStream>) {
         let mut state = self.lock();
         state.sweep();
+        state.total += 1;
         let allowed = state.allowed();
         let patience = Instant::now() + REORDERED;
-        while state.live.len() >= allowed && Instant::now() < patience {
+        let mut left = closed(stream, Duration::ZERO);
+        while !left && state.live.len() >= allowed && Instant::now() < patience {
             state.sweep();
+            left = closed(stream, Duration::ZERO);
+        }
+        if left {
+            state.closed += 1;
+            return;
         }
         if state.live.len() >= allowed {
             let count = state.live.len();
@@ -68,7 +76,6 @@ impl Flight {
         }
         state.account();
         state.live.insert(connection, stream.clone());
-        state.total += 1;
         state.peak = state.peak.max(state.live.len());
     }
 

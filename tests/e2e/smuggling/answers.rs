@@ -86,7 +86,6 @@ fn a_broken_chunk_in_an_answer_ends_in_a_cut_never_in_a_clean_end() {
             Ok(response) => panic!("{body:?} looked whole: {response:#?}"),
             Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "{body:?}: {error}"),
         }
-        client.rest();
     }
 }
 
