@@ -44,7 +44,7 @@ fn execute(args: impl IntoIterator<Item = OsString>, surface: Surface, out: &mut
     };
     let color = arguments.global.color;
     let mut printer = Printer::new(out, arguments.global.output, surface, color);
-    let outcome = verb::run(arguments, &mut printer).and_then(|()| Ok(printer.flush()?));
+    let outcome = verb::run(arguments, &mut printer).and_then(|()| printer.flush());
     match outcome {
         Ok(()) | Err(Failure::Closed) => 0,
         Err(failure) => {

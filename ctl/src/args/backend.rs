@@ -109,7 +109,6 @@ pub(crate) enum Scheme {
 
 /// A field that can go back to the value of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "named as the fields are")]
 pub(crate) enum Resettable {
     Name,
     Host,
