@@ -132,6 +132,28 @@ fn a_get_that_meets_a_stale_pooled_connection_is_replayed() {
 }
 
 #[test]
+fn a_replay_goes_elsewhere_also_after_a_stale_connection() {
+    // A backend that dies: its pooled connection is stale, and a fresh one is accepted but never answered. That is
+    // what a killed process looks like to whoever is in its accept queue.
+    let dying = Backend::raw(|conn| {
+        if conn.number() == 0 && conn.read_head()?.is_some() {
+            conn.respond("200 OK", "", "dying")?;
+        }
+        conn.read_head()?;
+        Ok(())
+    });
+    let alive = named("alive");
+    let config = Config::new()
+        .backend_with("dying", dying.address(), "weight: 1000")
+        .backend_with("alive", alive.address(), "weight: 1")
+        .server("workers: 1");
+    let proxy = Proxy::start(&config);
+    let mut client = proxy.client();
+    assert_eq!(client.get("/").text(), "dying", "the heavier one is preferred");
+    assert_eq!(client.get("/").text(), "alive");
+}
+
+#[test]
 fn a_get_that_meets_a_stale_connection_of_the_only_backend_gets_a_fresh_one() {
     let backend = Backend::raw(|conn| {
         if conn.read_head()?.is_some() {

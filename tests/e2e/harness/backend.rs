@@ -217,7 +217,10 @@ where
             let mut conn = Conn::new(number, wire, handle, shared.clone());
             // An error is how a script learns that the peer left; the test sees what matters in the counts.
             let _ = script(&mut conn);
-            lock(&shared.open).remove(&number);
+            drop(conn);
+            // The last handle goes while the registry is locked: what is no longer listed as open is closed.
+            let mut open = lock(&shared.open);
+            drop(open.remove(&number));
         });
     }
 }

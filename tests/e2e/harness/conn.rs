@@ -44,6 +44,11 @@ impl Conn {
         Self { number, wire, handle, shared }
     }
 
+    /// Counted from 0 over the connections of this backend.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     pub fn wire(&mut self) -> &mut Wire {
         &mut self.wire
     }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+#[cfg(test)]
+mod tests;
+
 /// For so long after a limit was lowered, a request may still arrive that was admitted before it.
 const IN_TRANSIT: Duration = Duration::from_millis(500);
 /// The kernel may hand a FIN over a moment after data that was sent later on another socket.
@@ -24,7 +27,6 @@ struct State {
     live: HashMap<u64, Arc<TcpStream>>,
     peak: usize,
     total: u64,
-    finished: u64,
     closed: u64,
     limits: Vec<(Instant, usize)>,
     violations: Vec<String>,
@@ -35,14 +37,20 @@ struct State {
 
 impl Default for Flight {
     fn default() -> Self {
+        Self::limited(usize::MAX)
+    }
+}
+
+impl Flight {
+    /// No more than that many at once, from the start.
+    pub fn limited(limit: usize) -> Self {
         let now = Instant::now();
         let state = State {
             live: HashMap::new(),
             peak: 0,
             total: 0,
-            finished: 0,
             closed: 0,
-            limits: vec![(now, usize::MAX)],
+            limits: vec![(now, limit)],
             violations: Vec::new(),
             area: 0.0,
             capacity: 0.0,
@@ -50,9 +58,7 @@ impl Default for Flight {
         };
         Self { state: Mutex::new(state) }
     }
-}
 
-impl Flight {
     /// A request arrived on this connection. One whose connection the peer has closed meanwhile is over before it
     /// began: it was admitted and left while its bytes waited here to be read.
     pub fn begin(&self, connection: u64, stream: &Arc<TcpStream>) {
@@ -83,9 +89,7 @@ impl Flight {
     pub fn end(&self, connection: u64) {
         let mut state = self.lock();
         state.account();
-        if state.live.remove(&connection).is_some() {
-            state.finished += 1;
-        }
+        state.live.remove(&connection);
     }
 
     /// The peer closed this connection; a request going on is over without an answer.
