@@ -99,8 +99,19 @@ pub(crate) async fn run(client: &mut Client, mut request: Request) -> Then {
     worker.table.disarm(client.key);
     let total = view.snapshot.routes[route].timeouts.total.map(|total| worker.clock.after(total));
     let figures = Figures::new(&worker, &request);
-    let mut exchange =
-        Exchange { client, worker, view, route, request, body, figures, total, tried: Vec::new(), replays: 0, wants_fresh: false };
+    let mut exchange = Exchange {
+        client,
+        worker,
+        view,
+        route,
+        request,
+        body,
+        figures,
+        total,
+        tried: Vec::new(),
+        replays: 0,
+        wants_fresh: false,
+    };
     let end = exchange.run().await;
     let then = match end {
         End::Done(then) => then,

@@ -26,7 +26,7 @@ pub use conn::{Conn, Gate};
 pub use dice::{Dice, soak_seconds};
 pub use load::Load;
 pub use management::Management;
-pub use message::{Fields, Response};
+pub use message::Response;
 pub use process::{Ended, Process, SPEEDCTL, SPEEDMIMI, run};
 pub use proxy::Proxy;
 pub use scripts::{EVENT_STREAM, canned, chunk, echo, gated, named, silent, slow, ticking};

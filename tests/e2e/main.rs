@@ -7,10 +7,17 @@
 
 mod harness;
 
+mod balancing;
 mod clocks;
 mod forwarding;
+mod health;
 mod leaving;
+mod management;
+mod observability;
+mod reload;
 mod retries;
+mod shutdown;
 mod slots;
 mod smuggling;
 mod start;
+mod streaming;

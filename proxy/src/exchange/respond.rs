@@ -35,7 +35,11 @@ pub(crate) fn for_request(client: &Client, request: &Request, body: BodyScanner,
     let mut head = RequestHead::default();
     let bytes = request.head_bytes();
     let json = matches!(parse_request(bytes, &Limits::default(), &mut head), Ok(Parsed::Complete))
-        && head.fields.iter().filter(|field| field.known == Known::Accept).any(|f| accept::prefers_json(f.value.of(bytes)));
+        && head
+            .fields
+            .iter()
+            .filter(|field| field.known == Known::Accept)
+            .any(|f| accept::prefers_json(f.value.of(bytes)));
     (close, Answer { reason, close, json, head_only: request.method.is_head() })
 }
 

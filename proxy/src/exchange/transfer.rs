@@ -180,7 +180,8 @@ impl Transfer {
 
     /// Whether it is the client's turn: not while it waits for the backend's `100 Continue`.
     fn waits_for_body(&self, exchange: &Exchange<'_>) -> bool {
-        let invited = !exchange.request.expects_continue || exchange.body.payload() > 0 || exchange.figures.bytes_out > 0;
+        let invited =
+            !exchange.request.expects_continue || exchange.body.payload() > 0 || exchange.figures.bytes_out > 0;
         !exchange.body.is_done() && !self.deaf && invited
     }
 

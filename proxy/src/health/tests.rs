@@ -137,9 +137,10 @@ fn answering(answer: &str) -> SocketAddr {
 }
 
 async fn becomes(backend: &BackendRef, health: Health) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
     let condition = async {
         while backend.health() != health {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            looks.tick().await;
         }
     };
     tokio::time::timeout(PATIENCE, condition).await.unwrap_or_else(|_| panic!("never became {health:?}"));

@@ -46,7 +46,7 @@ fn backends_can_be_given_as_flags() {
 #[test]
 fn the_demo_is_the_product_in_one_command() {
     let Some(_ports) = fixed_ports(&[8080, 9090, 9091]) else { return };
-    let mut process = Process::start(Command::new(SPEEDMIMI).arg("demo"));
+    let process = Process::start(Command::new(SPEEDMIMI).arg("demo"));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     let ids = std::collections::HashSet::<String>::from_iter(crate::harness::eventually_some("three backends", || {
         std::net::TcpStream::connect(address).ok()?;

@@ -1,0 +1,9 @@
+//! Changes while traffic flows: over gRPC, from the command line, and what is refused.
+
+mod access;
+mod backends;
+mod command_line;
+mod disconnect;
+mod mutations;
+mod reports;
+mod services;

@@ -1,0 +1,4 @@
+//! Streams flow as they arrive.
+
+mod events;
+mod websocket;
