@@ -102,6 +102,19 @@ fn a_chunked_body_that_outgrows_its_limit_is_413_and_never_whole_at_the_backend(
 }
 
 #[test]
+fn a_chunked_body_over_its_limit_is_413_even_when_it_comes_with_its_head() {
+    let (backend, proxy) = proxy_with("limits: {body: 1000}");
+    let chunks = format!("64\r\n{}\r\n", "x".repeat(100)).repeat(11);
+    let head = "POST / HTTP/1.1\r\nHost: e2e.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for end in ["0\r\n\r\n", ""] {
+        let mut client = proxy.client();
+        client.send(format!("{head}{chunks}{end}"));
+        client.response().assert_refused(413, "body_too_large");
+    }
+    assert!(backend.seen().iter().all(|seen| seen.body.is_empty()), "{:#?}", backend.seen());
+}
+
+#[test]
 fn connect_is_405() {
     let (backend, proxy) = proxy_with("workers: 1");
     let (_, response) = refusal(&proxy, "CONNECT e2e.test:443 HTTP/1.1\r\nHost: e2e.test:443\r\n\r\n");

@@ -25,11 +25,6 @@ impl Client {
         Self { wire: Wire::new(stream) }
     }
 
-    /// The address that this client speaks from.
-    pub fn local(&self) -> SocketAddr {
-        self.wire.stream().local_addr().expect("a connected socket has an address")
-    }
-
     pub fn set_patience(&mut self, patience: Duration) {
         self.wire.set_patience(patience);
     }

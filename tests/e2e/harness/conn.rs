@@ -1,7 +1,7 @@
 //! What the script of a backend can do on one connection.
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -42,10 +42,6 @@ impl Conn {
         // An idle pooled connection waits for its next request until the proxy closes it.
         wire.set_patience(LONGEST);
         Self { number, wire, handle, shared }
-    }
-
-    pub fn number(&self) -> u64 {
-        self.number
     }
 
     pub fn wire(&mut self) -> &mut Wire {
@@ -131,11 +127,6 @@ impl Conn {
         // The handle in the registry keeps the descriptor open; with linger 0 a shutdown cannot send a reset, so the
         // registry must let go before the script returns.
         self.shared.forget(self.number);
-    }
-
-    /// Sends FIN and goes on reading.
-    pub fn finish(&self) -> io::Result<()> {
-        self.handle.shutdown(Shutdown::Write)
     }
 }
 

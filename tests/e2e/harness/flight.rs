@@ -53,22 +53,30 @@ impl Default for Flight {
 }
 
 impl Flight {
-    /// A request arrived on this connection.
+    /// A request arrived on this connection. One whose connection the peer has closed meanwhile is over before it
+    /// began: it was admitted and left while its bytes waited here to be read.
     pub fn begin(&self, connection: u64, stream: &Arc<TcpStream>) {
         let mut state = self.lock();
         state.sweep();
+        state.total += 1;
         let allowed = state.allowed();
         let patience = Instant::now() + REORDERED;
-        while state.live.len() >= allowed && Instant::now() < patience {
+        let mut left = closed(stream, Duration::ZERO);
+        while !left && state.live.len() >= allowed && Instant::now() < patience {
             state.sweep();
+            left = closed(stream, Duration::ZERO);
         }
-        if state.live.len() >= allowed {
+        if left {
+            state.closed += 1;
+            return;
+        }
+        // A request whose own connection is closed already was given up before anybody read it: its slot is another's.
+        if state.live.len() >= allowed && !closed(stream, Duration::ZERO) {
             let count = state.live.len();
             state.violations.push(format!("admitted one more while {count} were going on, {allowed} allowed"));
         }
         state.account();
         state.live.insert(connection, stream.clone());
-        state.total += 1;
         state.peak = state.peak.max(state.live.len());
     }
 

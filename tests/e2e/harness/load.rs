@@ -1,6 +1,7 @@
 //! Clients that ask again and again until they are told to stop.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,13 +34,20 @@ pub struct Report {
 }
 
 /// One request that did not get a 200.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Failure {
     /// The status of a whole answer; 0 without one.
     pub status: u16,
     /// Whether anything of an answer had come.
     pub begun: bool,
     pub what: String,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begun = if self.begun { "begun" } else { "nothing of an answer" };
+        write!(f, "status {}, {begun}: {}", self.status, self.what)
+    }
 }
 
 impl Load {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
@@ -138,12 +138,7 @@ impl Proxy {
         assert_eq!(admitted, ended, "admitted = finished + failed + cancelled\n{last}");
     }
 
-    /// The folder that paths in the configuration are relative to.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// A file in that folder.
+    /// A file in the folder that paths in the configuration are relative to.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

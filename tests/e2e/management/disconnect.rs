@@ -70,12 +70,12 @@ fn streams_of_other_backends_are_not_cut() {
     let cut = streaming(&proxy, 5);
     management.enable("b2");
     management.disable("b1");
-    let kept = streaming(&proxy, 5);
+    let mut kept = streaming(&proxy, 5);
     management.disconnect("b1", false);
     for mut client in cut {
         client.try_response("GET").expect_err("the stream is cut, visibly");
     }
-    for mut client in kept {
+    for client in &mut kept {
         for _ in 0..20 {
             assert!(!client.wire().chunk().expect("the stream goes on").is_empty());
         }

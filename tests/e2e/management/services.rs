@@ -10,7 +10,7 @@ use crate::harness::{Backend, Config, Management, Next, Proxy, eventually, named
 #[test]
 fn server_info_says_what_runs_and_that_changes_are_volatile() {
     let backend = named("b1");
-    let proxy = Proxy::start(&Config::one(backend.address()));
+    let proxy = Proxy::start(&Config::one(backend.address()).server("max_conn: 500"));
     let management = proxy.management();
     let info = management.call(management.server().get_server_info(GetServerInfoRequest {})).expect("an answer");
     assert_eq!((info.pid, info.workers), (proxy.pid(), 2));
@@ -18,7 +18,7 @@ fn server_info_says_what_runs_and_that_changes_are_volatile() {
     assert_eq!((info.grpc, info.admin), (proxy.grpc_address().to_string(), proxy.admin_address().to_string()));
     assert!(info.changes_are_volatile && !info.draining);
     assert!(!info.version.is_empty() && !info.note.is_empty());
-    assert_eq!(info.max_conn, 10_000);
+    assert_eq!(info.max_conn, 500);
     assert!(info.config_path.ends_with("config.yaml"), "{}", info.config_path);
 }
 
