@@ -117,15 +117,18 @@ impl Failure {
             return text.clone();
         }
         let mut output = String::new();
-        let mut message = clean(&self.to_string());
-        if message.is_empty() {
+        let details = if let Self::Refused(status) = self { details(status) } else { Vec::new() };
+        let mut message = self.to_string();
+        // A message that only strings the details together is said once.
+        let repeats = !details.is_empty() && details.iter().all(|detail| message.contains(detail));
+        if repeats && details.len() > 1 {
+            message = format!("{} fields are at fault", details.len());
+        } else if message.is_empty() {
             message = "the proxy gives no reason".to_owned();
         }
-        let _ = writeln!(output, "{red}error{off}: {message}");
-        if let Self::Refused(status) = self {
-            for line in details(status) {
-                let _ = writeln!(output, "  {}", clean(&line));
-            }
+        let _ = writeln!(output, "{red}error{off}: {}", clean(&message));
+        for detail in details.iter().filter(|_| !repeats || details.len() > 1) {
+            let _ = writeln!(output, "  {}", clean(detail));
         }
         if let Some(hint) = self.hint() {
             let _ = writeln!(output, "{cyan}hint{off}: {hint}");
@@ -221,6 +224,25 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[..3], ["error: 2 fields are wrong", "  backend.port: 1..65535", "  backend.weight: 1..1000"]);
         assert!(lines[3].starts_with("hint: "), "{text}");
+    }
+
+    #[test]
+    fn what_the_message_has_said_is_not_said_again() {
+        let render = |message: &str, fields: &[&str]| {
+            let mut details = ErrorDetails::new();
+            for field in fields {
+                details.add_bad_request_violation(*field, "wrong");
+            }
+            let status = Status::with_error_details(Code::InvalidArgument, message, details);
+            let text = Failure::of_status(status, "e").render(false);
+            text.lines().filter(|line| !line.starts_with("hint: ")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(render("a: wrong", &["a"]), ["error: a: wrong"]);
+        assert_eq!(
+            render("a: wrong; b: wrong", &["a", "b"]),
+            ["error: 2 fields are at fault", "  a: wrong", "  b: wrong"]
+        );
+        assert_eq!(render("no", &["a"]), ["error: no", "  a: wrong"]);
     }
 
     #[test]

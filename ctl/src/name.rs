@@ -12,7 +12,7 @@ use crate::failure::Failure;
 const DEFAULT_UPSTREAM: &str = "default";
 
 /// One backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BackendName {
     /// Name of its upstream.
     pub(crate) upstream: String,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, TableComponent, presets};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
 use crate::args::{Color, Format};
@@ -113,12 +113,13 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
+    /// Rows are as wide as they have to be, on a terminal too: cells that are broken into lines can be neither read nor
+    /// copied where it is narrow.
     fn table(&self, header: &[&str], rows: &[Vec<String>]) -> String {
         let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         if self.terminal {
-            table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        } else {
-            table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+            table.set_style(TableComponent::HeaderLines, '─');
         }
         if self.color {
             table.enforce_styling();
@@ -126,10 +127,12 @@ impl<'a> Printer<'a> {
             table.force_no_tty();
         }
         if !header.is_empty() {
-            table.set_header(header.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+            table.set_header(header.iter().map(title));
         }
         for row in rows {
-            table.add_row(row.iter().map(|text| cell(text)));
+            // Without titles, the first column has the names.
+            let names = usize::from(header.is_empty());
+            table.add_row(row.iter().take(names).map(title).chain(row.iter().skip(names).map(|text| cell(text))));
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
@@ -152,6 +155,10 @@ fn value<M: prost::Message>(name: &str, message: &M) -> Result<serde_json::Value
     dynamic.serialize_with_options(serde_json::value::Serializer, &options).map_err(|error| wrong(&error))
 }
 
+fn title(text: impl AsRef<str>) -> Cell {
+    Cell::new(clean(text.as_ref())).add_attribute(Attribute::Bold)
+}
+
 fn cell(text: &str) -> Cell {
     let text = clean(text);
     let color = match text.as_str() {
@@ -167,4 +174,36 @@ fn cell(text: &str) -> Cell {
 /// Text from elsewhere, without what would steer a terminal.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(terminal: bool, color: Color) -> String {
+        let mut out = Vec::new();
+        let surface = Surface { terminal, error_terminal: false };
+        let rows = vec![vec!["b1".to_owned(), "up".to_owned()], vec!["b".repeat(300), String::new()]];
+        let view = View(vec![Block::Table { header: &["ID", "HEALTH"], rows }]);
+        Printer::new(&mut out, Format::Table, surface, color).lines(&view).expect("a vector takes everything");
+        String::from_utf8(out).expect("output is UTF-8")
+    }
+
+    #[test]
+    fn a_terminal_gets_a_rule_and_colours_and_whole_rows() {
+        let text = shown(true, Color::Auto);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.contains('─') && text.contains('\x1b'), "{text}");
+        let plain = shown(true, Color::Never);
+        assert!(plain.contains('─') && !plain.contains('\x1b'), "{plain}");
+        assert!(plain.contains(&"b".repeat(300)), "{plain}");
+    }
+
+    #[test]
+    fn a_pipe_gets_neither() {
+        let text = shown(false, Color::Auto);
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.is_ascii() && !text.contains('\x1b'), "{text}");
+        assert!(text.ends_with("  -\n"), "{text}");
+    }
 }

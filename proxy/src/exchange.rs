@@ -132,7 +132,8 @@ pub(crate) async fn run(client: &mut Client, mut request: Request) -> Then {
 impl Exchange<'_> {
     async fn run(&mut self) -> End {
         let limit = self.view.snapshot.server.body_limit;
-        if limit > 0 && matches!(self.request.framing, Framing::Length(length) if length > limit) {
+        let declared = if let Framing::Length(length) = self.request.framing { length } else { 0 };
+        if limit > 0 && declared.max(self.body.payload()) > limit {
             return End::Refused(Reason::BodyTooLarge);
         }
         loop {

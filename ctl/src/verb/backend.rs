@@ -16,6 +16,7 @@ use crate::{request, view};
 
 /// Runs a verb of this noun.
 pub(super) async fn run(verb: BackendVerb, global: &Global, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    sound(&verb)?;
     let client = Client::connect(global).await?;
     match verb {
         BackendVerb::List(list) => {
@@ -31,6 +32,30 @@ pub(super) async fn run(verb: BackendVerb, global: &Global, printer: &mut Printe
         BackendVerb::Disconnect(arguments) => disconnect(&client, &arguments, printer).await,
         BackendVerb::Report(arguments) => report(&client, &arguments, printer).await,
     }
+}
+
+/// What is wrong with the command line itself is said before anybody is asked.
+fn sound(verb: &BackendVerb) -> Result<(), Failure> {
+    let name = match verb {
+        BackendVerb::List(_) => return Ok(()),
+        BackendVerb::Add(AddArguments { name, upstream, id, .. }) => {
+            &NameArguments { name: name.clone(), upstream: upstream.clone(), id: id.clone() }
+        }
+        BackendVerb::Update(arguments) => {
+            request::update(BackendName::default(), arguments, None, None)?;
+            &arguments.name
+        }
+        BackendVerb::Report(arguments) => {
+            request::report(BackendName::default(), arguments)?;
+            &arguments.name
+        }
+        BackendVerb::Get(name) => name,
+        BackendVerb::Remove(arguments) | BackendVerb::Enable(arguments) | BackendVerb::Disable(arguments) => {
+            &arguments.name
+        }
+        BackendVerb::Disconnect(arguments) => &arguments.name,
+    };
+    name.named().map(|_| ())
 }
 
 async fn get(client: &Client, name: &NameArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {

@@ -11,6 +11,10 @@ use crate::view;
 
 /// Runs a verb of this noun.
 pub(super) async fn run(verb: StatsVerb, global: &Global, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    if let StatsVerb::Backend { name, .. } = &verb {
+        // What is wrong with the command line itself is said before anybody is asked.
+        name.named()?;
+    }
     let client = Client::connect(global).await?;
     let (subject, WatchArguments { watch }) = match verb {
         StatsVerb::Server { watch } => (Subject::Server, watch),

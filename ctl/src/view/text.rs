@@ -40,7 +40,7 @@ pub(super) fn span(duration: Option<&Duration>) -> String {
     match seconds {
         s if s < 0.001 => format!("{:.0}us", s * 1e6),
         s if s < 1.0 => format!("{}ms", round(s * 1e3)),
-        s if s < 120.0 => format!("{}s", round(s)),
+        s if s < 120.0 && s != 60.0 => format!("{}s", round(s)),
         s if s < 7200.0 => format!("{:.0}m", (s / 60.0).floor()),
         s if s < 172_800.0 => format!("{:.0}h", (s / 3600.0).floor()),
         s => format!("{:.0}d", (s / 86_400.0).floor()),
@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(span(0, 250_000), "250us");
         assert_eq!(span(0, 1_500_000), "1.5ms");
         assert_eq!(span(10, 0), "10s");
+        assert_eq!(span(60, 0), "1m");
         assert_eq!(span(119, 0), "119s");
         assert_eq!(span(300, 0), "5m");
         assert_eq!(span(7200, 0), "2h");

@@ -144,6 +144,9 @@ fn patched(target: &Backend, patch: &BackendPatch, base: &Backend) -> Option<Bac
 }
 
 proptest! {
+    // Whole configurations have a thousand ways to be smaller.
+    #![proptest_config(ProptestConfig { max_shrink_time: 30_000, ..ProptestConfig::default() })]
+
     #[test]
     fn changes_do_what_a_simple_model_does(file in file(), changes in vec(change(), 0..25)) {
         let mut model = Model::new(&file);

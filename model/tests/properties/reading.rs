@@ -36,6 +36,9 @@ fn read(text: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // Whole configurations have a thousand ways to be smaller.
+    #![proptest_config(ProptestConfig { max_shrink_time: 30_000, ..ProptestConfig::default() })]
+
     #[test]
     fn any_text_is_read_without_a_panic(text in any::<String>()) {
         read(&text)?;

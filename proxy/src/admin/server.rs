@@ -53,7 +53,8 @@ impl ServerService for Server {
             revision: view.store.revision(),
             config_path: control.file().map(|path| path.display().to_string()).unwrap_or_default(),
             changes_are_volatile: true,
-            note: "changes made through the API are kept in memory: they are lost when the process ends".to_owned(),
+            note: "changes made through the API are volatile: they live in memory and are lost when the process ends"
+                .to_owned(),
             max_conn: view.snapshot.server.max_conn,
             descriptors: facts.descriptors,
             draining: lifecycle.phase() == Phase::Draining,

@@ -28,18 +28,22 @@ struct Proxy {
 
 impl Proxy {
     async fn start() -> Self {
+        let listener = bind::loopback("grpc", "127.0.0.1", 0).expect("a free port");
+        let uri = format!("http://{}", listener.local_addr().expect("bound"));
+        Self::start_on(Endpoint::Tcp(listener), uri).await
+    }
+
+    async fn start_on(endpoint: Endpoint, uri: String) -> Self {
         let config = Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]);
         let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
         let setup =
             Setup { config, file: None, live: live.clone(), lifecycle: lifecycle.clone(), descriptors: 100_000 };
         let (controller, control) = Controller::prepare(setup).await;
         tokio::spawn(controller.run(Mailboxes(Vec::new())));
-        let listener = bind::loopback("grpc", "127.0.0.1", 0).expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let facts = Facts { listeners: Vec::new(), grpc: Some(address.to_string()), admin: None, descriptors: 9 };
-        let faces = start(Some(Endpoint::Tcp(listener)), None, &control, facts).await.expect("it starts");
+        let facts = Facts { listeners: Vec::new(), grpc: Some(uri.clone()), admin: None, descriptors: 9 };
+        let faces = start(Some(endpoint), None, &control, facts).await.expect("it starts");
         lifecycle.enter(Phase::Serving);
-        let channel = Channel::from_shared(format!("http://{address}")).expect("a URI").connect().await;
+        let channel = tonic::transport::Endpoint::from_shared(uri).expect("a URI").connect().await;
         Self { channel: channel.expect("it listens"), lifecycle, live, _faces: faces }
     }
 
@@ -211,6 +215,17 @@ async fn stats_and_configuration_and_server_answer() {
     let mut server = ServerServiceClient::new(proxy.channel.clone());
     let info = server.get_server_info(v1::GetServerInfoRequest {}).await.expect("it answers").into_inner();
     assert!(info.changes_are_volatile && !info.draining && info.pid == std::process::id());
+}
+
+#[tokio::test]
+async fn a_unix_socket_serves_and_goes_with_the_process() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("grpc.sock");
+    let socket = UnixSocket::bind(&path).expect("a new file");
+    let proxy = Proxy::start_on(Endpoint::Unix(socket), format!("unix://{}", path.display())).await;
+    assert!(proxy.get(ONE).await.is_ok());
+    drop(proxy);
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl Publisher {
     /// Puts `after` in the place of `before` everywhere, and returns once every worker acts on it.
     pub(super) async fn publish(&mut self, before: &Store, after: &Store, names: &Names) -> Arc<Snapshot> {
         let snapshot = self.compile(after, names);
-        self.greet(before.config(), after.config());
+        self.greet(before, after);
         self.set_gates(after);
         self.close_removed(before.config(), after.config());
         self.mailboxes.broadcast(|| Message::Publish(snapshot.clone())).await;
@@ -105,20 +105,25 @@ impl Publisher {
     }
 
     /// A backend that was not there before waits for its first passed check, if it has one; whatever was seen of an
-    /// earlier one of that name is of the past. The same goes for what traffic saw of an earlier address.
-    fn greet(&self, before: &Config, after: &Config) {
-        let known = index(before);
-        for (upstream, backend) in backends(after) {
+    /// earlier one of that name is of the past. So is what traffic saw before it was enabled or had another address.
+    fn greet(&self, before: &Store, after: &Store) {
+        let known = index(before.config());
+        for (upstream, backend) in backends(after.config()) {
             let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
             match known.get(&(upstream, &*backend.id)) {
                 None => {
-                    let checked =
-                        after.upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
+                    let group = after.config().upstreams.get(upstream);
+                    let checked = group.is_some_and(|group| backend.health_check(group).is_some());
                     state.set_health(if checked { Health::Unknown } else { Health::Up });
                     state.passive.reset();
                 }
-                Some(known) if (&known.host, known.port) != (&backend.host, backend.port) => state.passive.reset(),
-                Some(_) => {}
+                Some(old) => {
+                    let moved = (&old.host, old.port) != (&backend.host, backend.port);
+                    let enabled = !before.admits(upstream, old) && after.admits(upstream, backend);
+                    if moved || enabled {
+                        state.passive.reset();
+                    }
+                }
             }
         }
     }

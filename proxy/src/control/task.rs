@@ -144,6 +144,7 @@ impl Controller {
                             // The gate first: what is cut must not come back at once.
                             self.install(next).await;
                             self.publisher.cut(state.uid).await;
+                            tracing::info!(upstream, backend = id, keep_enabled, cut, "disconnected through the API");
                         }
                         Ok(Disconnected { revision, cut })
                     }
@@ -169,6 +170,7 @@ impl Controller {
         }
         if next.revision() != self.store.revision() {
             self.install(next).await;
+            tracing::info!(%object, revision = self.store.revision(), "changed through the API");
         }
         let done = Done { revision: self.store.revision_of(&object), object, store: self.store.clone() };
         drop(job.reply.send(Ok(done)));

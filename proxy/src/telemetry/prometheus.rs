@@ -277,6 +277,21 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_family_and_no_other() {
+        let documented = include_str!("../../../docs/operations.md").split("\n## Metrics").nth(1).expect("a section");
+        let documented = documented.split("\n## ").next().expect("its text");
+        let table = documented.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+        let mut documented: Vec<_> = table.flat_map(|(names, _)| names.split(',')).collect();
+        documented.iter_mut().for_each(|name| *name = name.trim().trim_matches('`'));
+        documented.sort_unstable();
+        let text = render(&Live::new(1), &facts());
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let mut families: Vec<_> = families.collect();
+        families.sort_unstable();
+        assert_eq!(documented, families);
+    }
+
+    #[test]
     fn the_implicit_route_and_no_route_share_one_sample() {
         let live = Live::new(1);
         live.route("").cells[0].reasons[Reason::BadRequest as usize].add(1);
