@@ -9,6 +9,7 @@ mod harness;
 
 mod balancing;
 mod clocks;
+mod connections;
 mod forwarding;
 mod health;
 mod leaving;

@@ -79,6 +79,57 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn a_long_pipeline_with_bodies_keeps_every_boundary() {
+    let backend = Backend::serve(|seen, conn| {
+        conn.respond("200 OK", "", &seen.body)?;
+        Ok(Next::Keep)
+    });
+    let proxy = Proxy::start(&Config::one(backend.address()));
+    let mut client = proxy.client();
+    let body = |n: usize| format!("{n:04}").repeat(n % 37);
+    let all: String = (0..200)
+        .map(|n| {
+            let body = body(n);
+            if n % 3 == 0 {
+                let chunks = if body.is_empty() { String::new() } else { crate::harness::chunk(&body) };
+                return format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+            }
+            format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        })
+        .collect();
+    client.send(all);
+    for n in 0..200 {
+        assert_eq!(client.response().text(), body(n), "answer {n}");
+    }
+}
+
+#[test]
+fn an_answer_may_arrive_in_any_split() {
+    const ANSWER: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
+                          X-A: 1\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-Sum: 7\r\n\r\n";
+    let backend = Backend::serve(|seen, conn| {
+        let at: usize = seen.target[1..].parse().unwrap_or_default();
+        let (first, second) = ANSWER.split_at(at);
+        if at == 0 {
+            for byte in ANSWER.as_bytes() {
+                conn.write([*byte])?;
+            }
+        } else {
+            conn.write(first)?;
+            conn.work(std::time::Duration::from_millis(1));
+            conn.write_last(second)?;
+        }
+        Ok(Next::Keep)
+    });
+    let proxy = Proxy::start(&Config::one(backend.address()));
+    let mut client = proxy.client();
+    for at in 0..ANSWER.len() {
+        let response = client.get(&format!("/{at}"));
+        assert_eq!((response.text().as_str(), response.field("x-a")), ("hello world", "1"), "split at {at}");
+    }
+}
+
+#[test]
 fn a_client_that_asks_to_close_gets_its_answer_and_the_close() {
     let backend = named("b1");
     let proxy = Proxy::start(&Config::one(backend.address()));

@@ -22,7 +22,8 @@ fn three() -> [(Arc<TcpStream>, TcpStream); 3] {
 #[test]
 fn one_more_than_allowed_is_a_violation() {
     let flight = Flight::limited(2);
-    for (number, (stream, _)) in three().iter().enumerate() {
+    let connections = three();
+    for (number, (stream, _)) in connections.iter().enumerate() {
         flight.begin(number as u64, stream);
     }
     assert_eq!(flight.violations().len(), 1);
