@@ -107,6 +107,7 @@ fn a_wrong_answer_is_an_error_and_too_many_end_the_run() {
 fn open_loop_measures_from_the_due_time() {
     let target = server(|mut stream| {
         while request(&mut stream) {
+            // sleep: the origin answers late on purpose
             thread::sleep(Duration::from_millis(30)); // the slow server is what is tested against
             if stream.write_all(ANSWER).is_err() {
                 return;
