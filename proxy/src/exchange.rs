@@ -144,7 +144,7 @@ impl Exchange<'_> {
 
     fn again(&mut self, sent: Sent, reason: Reason) {
         if let Some(backend) = &self.figures.backend
-            && !(sent == Sent::Request && self.figures.reused)
+            && !self.figures.reused
         {
             // A pooled connection that was closed says nothing about the backend: a fresh one to it may do.
             self.tried.push(backend.uid);

@@ -4,11 +4,15 @@
 //! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
 //! is the only writer of both.
 
+pub mod admin;
+pub mod app;
 pub mod cli;
+pub mod control;
 pub mod demo;
 pub(crate) mod downstream;
 pub mod example;
 pub(crate) mod exchange;
+pub mod health;
 pub(crate) mod io;
 pub mod listen;
 pub mod live;

@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_millis(50);
 const SWEEP: u32 = 20;
 /// Connections told to leave when there is no room: in batches, because choosing them looks at all.
 const EVICT: usize = 32;
+/// While draining, a new connection that has not said anything is closed after this long: a second, in microseconds.
+const SILENT: u64 = 1_000_000;
 /// Turns of the others that a cut waits for the exchanges concerned to end.
 const CUT_TURNS: usize = 1000;
 
@@ -248,7 +250,7 @@ async fn run(setup: Setup) {
                     sweep(&worker, now);
                 }
                 if worker.is_draining() {
-                    worker.table.evict_idle();
+                    worker.table.evict_idle(now, SILENT);
                 }
             }
         }
@@ -284,7 +286,7 @@ async fn act(worker: &Rc<Worker>, message: Message) {
         Message::Drain => {
             worker.draining.set(true);
             worker.drain.notify_waiters();
-            worker.table.evict_idle();
+            worker.table.evict_idle(worker.clock.refresh(), SILENT);
         }
         Message::Stop => {
             if let Some(log) = &worker.log {

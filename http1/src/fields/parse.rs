@@ -220,7 +220,9 @@ mod tests {
     fn a_head_is_bounded_as_a_whole() {
         let many = "abcdefgh: ".to_owned() + &"x".repeat(8000) + "\r\n";
         assert_eq!(verdict(&many.repeat(10)), Err(FieldError::HeadTooLong));
-        assert_eq!(verdict(&many.repeat(8)), Ok(None));
+        assert_eq!(verdict(&many.repeat(9)), Ok(None));
+        let unfinished = many.repeat(9) + "x: " + &"y".repeat(2000);
+        assert_eq!(verdict(&unfinished), Err(FieldError::HeadTooLong));
     }
 
     #[test]

@@ -175,8 +175,9 @@ impl Client {
     /// Answers what could not be read as a request; the connection ends.
     async fn refuse(&mut self, reason: Reason) -> Then {
         let answer = respond::Answer { reason, close: true, json: false, head_only: false };
-        respond::send(self, &answer).await;
+        let bytes = respond::send(self, &answer).await;
         record::unrouted(&self.worker, reason);
+        record::log_unread(&self.worker, self.peer, reason, 0, bytes);
         Then::Linger
     }
 

@@ -1,6 +1,6 @@
 //! Writing heads: the received lines are copied as they are, less what ends at this hop, plus what is ours.
 
-use speedmimi_http1::{Framing, Known, RequestHead, ResponseHead, TargetForm, Version, parse_request};
+use speedmimi_http1::{Framing, Known, ResponseHead, TargetForm, Version, parse_request};
 
 use super::Exchange;
 use super::forwarded;
@@ -22,7 +22,7 @@ pub(crate) fn write_request(exchange: &Exchange<'_>, scratch: &mut Scratch) {
     output.clear();
     output.extend_from_slice(head.method_name.of(block));
     output.push(b' ');
-    write_target(output, head, block);
+    output.extend_from_slice(head.origin_path(block));
     output.extend_from_slice(b" HTTP/1.1\r\n");
     let edits = &exchange.route().edits.request;
     let replaces_host = head.form == TargetForm::Absolute;
@@ -47,19 +47,6 @@ pub(crate) fn write_request(exchange: &Exchange<'_>, scratch: &mut Scratch) {
     forwarded::append(output, head, request, block, exchange.client.peer);
     output.extend_from_slice(&edits.appended);
     output.extend_from_slice(b"\r\n");
-}
-
-fn write_target(output: &mut Vec<u8>, head: &RequestHead, block: &[u8]) {
-    let path = head.path.of(block);
-    match head.form {
-        TargetForm::Asterisk => output.push(b'*'),
-        _ if path.first() == Some(&b'/') => output.extend_from_slice(path),
-        _ => {
-            // Absolute form without a path, perhaps with a query.
-            output.push(b'/');
-            output.extend_from_slice(path);
-        }
-    }
 }
 
 /// How the response reaches the client.

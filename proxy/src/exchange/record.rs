@@ -1,5 +1,6 @@
 //! What is remembered of an exchange: counters of its route, and a line in the access log.
 
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use speedmimi_http1::{Known, Version};
@@ -105,9 +106,9 @@ pub(crate) fn unrouted(worker: &Worker, reason: Reason) {
 /// Writes the line of a request, where the access log is on and the request is sampled.
 pub(crate) fn log(worker: &Worker, request: &Request, figures: &Figures, route: &str, upstream: &str) {
     let (Some(log), Some(note)) = (&worker.log, &figures.note) else { return };
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
+    let duration = worker.clock.cached().saturating_sub(request.started);
     log.borrow_mut().record(&Record {
-        time,
+        time: wall_clock().saturating_sub(duration),
         client: request.client,
         method: &note.bytes[..note.method],
         host: &note.bytes[note.method..note.host],
@@ -121,12 +122,42 @@ pub(crate) fn log(worker: &Worker, request: &Request, figures: &Figures, route: 
         reason: figures.reason.map(Reason::token),
         bytes_in: figures.bytes_in,
         bytes_out: figures.bytes_out,
-        duration_us: worker.clock.cached().saturating_sub(request.started),
+        duration_us: duration,
         first_byte_us: figures.first_byte,
         connect_us: figures.connect,
         tries: figures.tries,
         reused: figures.reused,
     });
+}
+
+/// Writes the line of what could not be read as a request.
+pub(crate) fn log_unread(worker: &Worker, client: IpAddr, reason: Reason, bytes_in: u64, bytes_out: u64) {
+    let Some(log) = &worker.log else { return };
+    log.borrow_mut().record(&Record {
+        time: wall_clock(),
+        client,
+        method: b"",
+        host: b"",
+        path: b"",
+        version: "",
+        status: reason.status(),
+        route: "",
+        upstream: "",
+        backend: "",
+        protocol: "http",
+        reason: Some(reason.token()),
+        bytes_in,
+        bytes_out,
+        duration_us: 0,
+        first_byte_us: None,
+        connect_us: None,
+        tries: 0,
+        reused: false,
+    });
+}
+
+fn wall_clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
 /// Notes kept for reuse, and the largest of them: so that a request with the log on allocates nothing either.

@@ -25,6 +25,8 @@ pub(crate) struct Request {
     /// The client wants to go on after this exchange.
     pub(crate) keep_alive: bool,
     pub(crate) kind: Kind,
+    /// It holds its body back until the backend says that it wants it.
+    pub(crate) expects_continue: bool,
     /// Who asks: the peer, or whom a trusted peer names.
     pub(crate) client: IpAddr,
     /// The peer itself is trusted to name others.
@@ -69,6 +71,7 @@ impl Request {
             version: head.version,
             keep_alive: head.keep_alive,
             kind,
+            expects_continue: head.expect_continue,
             client: peer,
             trusted: false,
         }

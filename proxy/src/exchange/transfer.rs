@@ -160,7 +160,7 @@ impl Transfer {
             Clock::Idle
         } else {
             match self.stage {
-                Stage::Send | Stage::Head if !exchange.body.is_done() && !self.deaf => Clock::RequestBody,
+                Stage::Send | Stage::Head if self.waits_for_body(exchange) => Clock::RequestBody,
                 Stage::Send | Stage::Head => Clock::FirstByte,
                 Stage::Body | Stage::Tunnel(_) => Clock::Idle,
             }
@@ -176,6 +176,12 @@ impl Transfer {
             self.clock = Some(clock);
             clocks::arm(exchange, clock);
         }
+    }
+
+    /// Whether it is the client's turn: not while it waits for the backend's `100 Continue`.
+    fn waits_for_body(&self, exchange: &Exchange<'_>) -> bool {
+        let invited = !exchange.request.expects_continue || exchange.body.payload() > 0 || exchange.figures.bytes_out > 0;
+        !exchange.body.is_done() && !self.deaf && invited
     }
 
     /// A clock passed or an operator cut in.

@@ -167,9 +167,14 @@ impl Table {
         self.0.borrow().entries.iter().filter(|entry| entry.open && entry.backend == backend).count()
     }
 
-    /// Signals every idle connection (the worker drains).
-    pub(crate) fn evict_idle(&self) -> usize {
-        self.signal_where(EVICTED, |entry| entry.phase == Phase::Idle)
+    /// The worker drains: signals every idle connection, and those that have been silent for `grace` since they were
+    /// opened. A head on its way takes no notice.
+    pub(crate) fn evict_idle(&self, now: u64, grace: u64) -> usize {
+        self.signal_where(EVICTED, |entry| match entry.phase {
+            Phase::Idle => true,
+            Phase::Head => now.saturating_sub(entry.since) > grace,
+            Phase::Busy => false,
+        })
     }
 
     /// Signals up to `most` connections to leave: the longest idle first; where nobody is idle, the slowest heads.

@@ -1,0 +1,127 @@
+//! The management server: gRPC and HTTP over the same control thread. Only here are generated types known.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use speedmimi_proto::FILE_DESCRIPTOR_SET;
+use speedmimi_proto::v1::backend_service_server::BackendServiceServer;
+use speedmimi_proto::v1::config_service_server::ConfigServiceServer;
+use speedmimi_proto::v1::server_service_server::ServerServiceServer;
+use speedmimi_proto::v1::stats_service_server::StatsServiceServer;
+use tokio::task::JoinSet;
+use tonic::transport::server::Router;
+
+use crate::control::{Control, Phase};
+
+mod backend;
+pub mod bind;
+mod config;
+mod convert;
+mod entry;
+mod grpc_health;
+mod http;
+mod incoming;
+mod report;
+mod server;
+mod stats;
+mod status;
+
+use bind::{SocketFile, UnixSocket};
+use incoming::Listener;
+pub use server::Facts;
+
+/// Largest request in bytes.
+const MESSAGE: usize = 1024 * 1024;
+/// Calls at once on a connection.
+const STREAMS: u32 = 100;
+/// Longest a call may take before its answer begins.
+const CALL: Duration = Duration::from_secs(30);
+/// Silence after which a connection is asked whether it is there, and time to say so.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// Where the gRPC face is served.
+#[derive(Debug)]
+pub enum Endpoint {
+    /// On loopback.
+    Tcp(TcpListener),
+    /// In the file system.
+    Unix(UnixSocket),
+}
+
+/// The faces that are served; dropping it ends them.
+#[derive(Debug, Default)]
+pub struct Faces {
+    tasks: JoinSet<()>,
+    socket: Option<SocketFile>,
+}
+
+/// Serves what is bound. Needs a runtime.
+pub async fn start(
+    grpc: Option<Endpoint>,
+    admin: Option<TcpListener>,
+    control: &Control,
+    facts: Facts,
+) -> io::Result<Faces> {
+    let mut faces = Faces::default();
+    if let Some(listener) = admin {
+        faces.tasks.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, control.clone()));
+    }
+    if let Some(endpoint) = grpc {
+        let listener = match endpoint {
+            Endpoint::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Endpoint::Unix(socket) => {
+                let (listener, file) = socket.into_parts();
+                faces.socket = Some(file);
+                Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
+            }
+        };
+        let router = router(control, facts, &mut faces.tasks).await.map_err(io::Error::other)?;
+        faces.tasks.spawn(async move {
+            if let Err(error) = router.serve_with_incoming(incoming::incoming(listener)).await {
+                tracing::error!(%error, "the gRPC face ended");
+            }
+        });
+    }
+    Ok(faces)
+}
+
+async fn router(
+    control: &Control,
+    facts: Facts,
+    tasks: &mut JoinSet<()>,
+) -> Result<Router, tonic_reflection::server::Error> {
+    let backend = BackendServiceServer::new(backend::Backends(control.clone())).max_decoding_message_size(MESSAGE);
+    let stats = StatsServiceServer::new(stats::Stats(control.clone())).max_decoding_message_size(MESSAGE);
+    let config = ConfigServiceServer::new(config::Configuration(control.clone())).max_decoding_message_size(MESSAGE);
+    let server = server::Server { control: control.clone(), facts };
+    let server = ServerServiceServer::new(server).max_decoding_message_size(MESSAGE);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let (interval, timeout) = KEEPALIVE;
+    Ok(tonic::transport::Server::builder()
+        .timeout(CALL)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(interval))
+        .http2_keepalive_timeout(Some(timeout))
+        .http2_max_header_list_size(16 * 1024)
+        .add_service(backend)
+        .add_service(stats)
+        .add_service(config)
+        .add_service(server)
+        .add_service(grpc_health::service(control, tasks).await)
+        // Older clients ask for v1alpha first and give up without it.
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(reflection().build_v1()?))
+}
+
+/// Whether the proxy takes new traffic, as both faces answer it.
+fn is_ready(control: &Control) -> bool {
+    control.lifecycle().phase() == Phase::Serving
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! `BackendService`.
+
+use speedmimi_model::{Change, Kind};
+use speedmimi_proto::v1;
+use speedmimi_proto::v1::backend_service_server::BackendService;
+use tonic::{Request, Response, Status};
+
+use super::status::{self, Violations};
+use super::{convert, entry, report};
+use crate::control::{Control, Done, Guard, Object};
+
+/// Entries of a page, at most and by default.
+const PAGE: usize = 1000;
+
+/// The service over the control thread.
+#[derive(Debug)]
+pub(super) struct Backends(pub(super) Control);
+
+impl Backends {
+    async fn change(&self, change: Change, guard: Guard) -> Result<(u64, v1::BackendEntry), Status> {
+        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
+        let Done { revision, object, store } = done;
+        let Object::Backend { upstream, id } = object else {
+            return Err(Status::internal("a change of a backend names none"));
+        };
+        let backend = entry::find(&store, &upstream, &id)?;
+        Ok((revision, entry::entry(&self.0, &store, &upstream, backend)))
+    }
+
+    async fn set_active(
+        &self,
+        upstream: &str,
+        backend_id: &str,
+        options: Option<v1::MutationOptions>,
+        active: bool,
+    ) -> Result<(u64, v1::BackendEntry), Status> {
+        let named = Named::new(upstream, backend_id, options)?;
+        let change = Change::SetActive { upstream: named.upstream, id: named.id, active };
+        self.change(change, named.guard).await
+    }
+}
+
+/// A backend that a request names, and the conditions of the change.
+struct Named {
+    upstream: String,
+    id: String,
+    guard: Guard,
+}
+
+impl Named {
+    fn new(upstream: &str, id: &str, options: Option<v1::MutationOptions>) -> Result<Self, Status> {
+        let mut violations = Violations::default();
+        let id = convert::backend_id("backend_id", id, &mut violations).to_owned();
+        let guard = convert::guard(options, &mut violations);
+        violations.check()?;
+        Ok(Self { upstream: convert::upstream(upstream).to_owned(), id, guard })
+    }
+}
+
+#[tonic::async_trait]
+impl BackendService for Backends {
+    async fn list_backends(
+        &self,
+        request: Request<v1::ListBackendsRequest>,
+    ) -> Result<Response<v1::ListBackendsResponse>, Status> {
+        let v1::ListBackendsRequest { upstream, page_size, page_token } = request.into_inner();
+        let view = self.0.view();
+        let upstreams = &view.store.config().upstreams;
+        if !upstream.is_empty() && !upstreams.contains_key(&upstream) {
+            return Err(status::not_found(Kind::Upstream, &upstream, upstreams.keys().cloned().collect()));
+        }
+        let all: Vec<_> = upstreams
+            .iter()
+            .filter(|(name, _)| upstream.is_empty() || **name == upstream)
+            .flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)))
+            .collect();
+        let mut violations = Violations::default();
+        let size = match usize::try_from(page_size).unwrap_or(usize::MAX) {
+            0 => PAGE,
+            size if size <= PAGE => size,
+            _ => {
+                violations.push("page_size", format!("{page_size} is not within 1..{PAGE}; 0 is {PAGE}"));
+                PAGE
+            }
+        };
+        // The token names the last backend of the page before, so that additions elsewhere do not shift pages.
+        let token = |(name, backend): &(&String, &speedmimi_model::Backend)| format!("{name}/{}", backend.id);
+        let start = match page_token.as_str() {
+            "" => 0,
+            last => all.iter().position(|place| token(place) == last).map_or_else(
+                || {
+                    violations.push("page_token", "its place is gone; begin again without a token");
+                    0
+                },
+                |index| index + 1,
+            ),
+        };
+        violations.check()?;
+        let page = &all[start..all.len().min(start + size)];
+        let next_page_token =
+            if start + page.len() < all.len() { page.last().map(token).unwrap_or_default() } else { String::new() };
+        let backends = page.iter().map(|(name, backend)| entry::entry(&self.0, &view.store, name, backend)).collect();
+        Ok(Response::new(v1::ListBackendsResponse { backends, next_page_token, revision: view.store.revision() }))
+    }
+
+    async fn get_backend(
+        &self,
+        request: Request<v1::GetBackendRequest>,
+    ) -> Result<Response<v1::GetBackendResponse>, Status> {
+        let v1::GetBackendRequest { upstream, backend_id } = request.into_inner();
+        let named = Named::new(&upstream, &backend_id, None)?;
+        let view = self.0.view();
+        let backend = entry::find(&view.store, &named.upstream, &named.id)?;
+        let backend = Some(entry::entry(&self.0, &view.store, &named.upstream, backend));
+        Ok(Response::new(v1::GetBackendResponse { backend }))
+    }
+
+    async fn add_backend(
+        &self,
+        request: Request<v1::AddBackendRequest>,
+    ) -> Result<Response<v1::AddBackendResponse>, Status> {
+        let v1::AddBackendRequest { upstream, backend, options } = request.into_inner();
+        let mut violations = Violations::default();
+        let guard = convert::guard(options, &mut violations);
+        let backend = backend.unwrap_or_default();
+        let id = (!backend.id.is_empty()).then(|| backend.id.clone());
+        let patch = Box::new(convert::patch(backend, None, &mut violations));
+        violations.check()?;
+        let upstream = convert::upstream(&upstream).to_owned();
+        let (revision, backend) = self.change(Change::AddBackend { upstream, id, patch }, guard).await?;
+        Ok(Response::new(v1::AddBackendResponse { revision, backend: Some(backend) }))
+    }
+
+    async fn update_backend(
+        &self,
+        request: Request<v1::UpdateBackendRequest>,
+    ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
+        let v1::UpdateBackendRequest { upstream, backend, update_mask, options } = request.into_inner();
+        let mut violations = Violations::default();
+        let guard = convert::guard(options, &mut violations);
+        let backend = backend.unwrap_or_default();
+        let id = convert::backend_id("backend.id", &backend.id, &mut violations).to_owned();
+        let patch = Box::new(convert::patch(backend, update_mask, &mut violations));
+        violations.check()?;
+        let upstream = convert::upstream(&upstream).to_owned();
+        let (revision, backend) = self.change(Change::UpdateBackend { upstream, id, patch }, guard).await?;
+        Ok(Response::new(v1::UpdateBackendResponse { revision, backend: Some(backend) }))
+    }
+
+    async fn remove_backend(
+        &self,
+        request: Request<v1::RemoveBackendRequest>,
+    ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
+        let v1::RemoveBackendRequest { upstream, backend_id, options } = request.into_inner();
+        let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, options)?;
+        let view = self.0.view();
+        let backend = entry::find(&view.store, &upstream, &id)?;
+        let was = entry::entry(&self.0, &view.store, &upstream, backend);
+        let change = Change::RemoveBackend { upstream, id };
+        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
+        // It has no revision of its own any more; the global one is where it went.
+        let revision = done.store.revision();
+        Ok(Response::new(v1::RemoveBackendResponse { revision, backend: Some(was) }))
+    }
+
+    async fn enable_backend(
+        &self,
+        request: Request<v1::EnableBackendRequest>,
+    ) -> Result<Response<v1::EnableBackendResponse>, Status> {
+        let v1::EnableBackendRequest { upstream, backend_id, options } = request.into_inner();
+        let (revision, backend) = self.set_active(&upstream, &backend_id, options, true).await?;
+        Ok(Response::new(v1::EnableBackendResponse { revision, backend: Some(backend) }))
+    }
+
+    async fn disable_backend(
+        &self,
+        request: Request<v1::DisableBackendRequest>,
+    ) -> Result<Response<v1::DisableBackendResponse>, Status> {
+        let v1::DisableBackendRequest { upstream, backend_id, options } = request.into_inner();
+        let (revision, backend) = self.set_active(&upstream, &backend_id, options, false).await?;
+        Ok(Response::new(v1::DisableBackendResponse { revision, backend: Some(backend) }))
+    }
+
+    async fn disconnect_backend(
+        &self,
+        request: Request<v1::DisconnectBackendRequest>,
+    ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
+        let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, options } = request.into_inner();
+        let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, options)?;
+        let done = self.0.disconnect(&upstream, &id, keep_enabled, guard).await;
+        let done = done.map_err(|error| status::refused(&error))?;
+        let view = self.0.view();
+        let backend = entry::find(&view.store, &upstream, &id)?;
+        let backend = Some(entry::entry(&self.0, &view.store, &upstream, backend));
+        Ok(Response::new(v1::DisconnectBackendResponse { revision: done.revision, backend, cut: done.cut }))
+    }
+
+    async fn report_performance(
+        &self,
+        request: Request<v1::ReportPerformanceRequest>,
+    ) -> Result<Response<v1::ReportPerformanceResponse>, Status> {
+        report::take(&self.0, request.into_inner()).map(Response::new)
+    }
+}

@@ -1,0 +1,134 @@
+//! The only place where an error becomes a gRPC status: code, one `ErrorInfo`, and for bad input a `BadRequest` with
+//! every violation.
+
+use std::collections::HashMap;
+
+use speedmimi_model::{ChangeError, Kind, Violation};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::control::{LoadError, Refused};
+
+/// Domain of every `ErrorInfo`.
+const DOMAIN: &str = "speedmimi.v1";
+
+/// Fields at fault, gathered until all are known.
+#[derive(Debug, Default)]
+pub(super) struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// One more.
+    pub(super) fn push(&mut self, field: &str, description: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), description: description.into() });
+    }
+
+    /// Refuses when there are any.
+    pub(super) fn check(self) -> Result<(), Status> {
+        if self.0.is_empty() { Ok(()) } else { Err(invalid(&self.0)) }
+    }
+}
+
+/// Bad input.
+pub(super) fn invalid(violations: &[Violation]) -> Status {
+    let text: Vec<_> = violations.iter().map(|found| format!("{}: {}", found.field, found.description)).collect();
+    let mut details = info("INVALID_FIELDS", []);
+    let fields: Vec<_> =
+        violations.iter().map(|found| FieldViolation::new(&found.field, &found.description)).collect();
+    details.set_bad_request(fields);
+    Status::with_error_details(Code::InvalidArgument, text.join("; "), details)
+}
+
+/// There is no such thing; `known` says what there is.
+pub(super) fn not_found(kind: Kind, id: &str, known: Vec<String>) -> Status {
+    refused(&Refused::Change(ChangeError::NotFound { kind, id: id.to_owned(), known }))
+}
+
+/// Why the control thread did not do it.
+pub(super) fn refused(error: &Refused) -> Status {
+    let (code, details) = match error {
+        Refused::Change(ChangeError::Invalid(violations)) => return invalid(violations),
+        Refused::Change(ChangeError::NotFound { kind, id, .. }) => {
+            let reason = match kind {
+                Kind::Upstream => "UPSTREAM_NOT_FOUND",
+                Kind::Backend => "BACKEND_NOT_FOUND",
+            };
+            (Code::NotFound, info(reason, [("name", id.clone())]))
+        }
+        Refused::Change(ChangeError::AlreadyExists { kind, id }) => {
+            let reason = match kind {
+                Kind::Upstream => "UPSTREAM_ALREADY_EXISTS",
+                Kind::Backend => "BACKEND_ALREADY_EXISTS",
+            };
+            (Code::AlreadyExists, info(reason, [("name", id.clone())]))
+        }
+        Refused::Conflict { expected, current, .. } => {
+            let revisions = [("expected_revision", expected.to_string()), ("current_revision", current.to_string())];
+            (Code::Aborted, info("REVISION_CONFLICT", revisions))
+        }
+        Refused::Load(LoadError::Faults { path, faults, .. }) => {
+            let violations = faults.0.iter().map(|fault| Violation {
+                field: fault.path.clone(),
+                description: format!("{path}:{}:{}: {}", fault.line, fault.column, fault.message),
+            });
+            return invalid(&violations.collect::<Vec<_>>());
+        }
+        Refused::Load(LoadError::Unreadable { path, .. }) => {
+            (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))
+        }
+        Refused::Reload(speedmimi_model::ReloadError::RestartNeeded { fields }) => {
+            (Code::FailedPrecondition, info("RESTART_NEEDED", [("fields", fields.join(","))]))
+        }
+        Refused::NoFile => (Code::FailedPrecondition, info("NO_CONFIG_FILE", [])),
+        Refused::Stopping => (Code::Unavailable, info("STOPPING", [])),
+    };
+    Status::with_error_details(code, error.to_string(), details)
+}
+
+fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    ErrorDetails::with_error_info(reason, DOMAIN, metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Object;
+
+    #[test]
+    fn bad_input_names_every_field() {
+        let mut violations = Violations::default();
+        violations.push("backend.weight", "0 is not within 1..1000");
+        violations.push("backend.port", "is needed");
+        let status = violations.check().expect_err("there are two");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let fields: Vec<_> = details.bad_request().expect("fields").field_violations.iter().map(|v| &*v.field).collect();
+        assert_eq!(fields, ["backend.weight", "backend.port"]);
+        let info = details.error_info().expect("a reason");
+        assert_eq!((&*info.domain, &*info.reason), (DOMAIN, "INVALID_FIELDS"));
+        assert!(Violations::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_conflict_says_both_revisions() {
+        let object = Object::Backend { upstream: "u".into(), id: "b".into() };
+        let status = refused(&Refused::Conflict { object, expected: 3, current: 5 });
+        assert_eq!(status.code(), Code::Aborted);
+        let details = status.get_error_details();
+        let info = details.error_info().expect("a reason");
+        assert_eq!(info.metadata["current_revision"], "5");
+        assert_eq!(info.metadata["expected_revision"], "3");
+    }
+
+    #[test]
+    fn each_refusal_has_its_code() {
+        let missing = not_found(Kind::Backend, "default/x", vec!["default/a".into()]);
+        assert_eq!(missing.code(), Code::NotFound);
+        assert!(missing.message().contains("default/a"), "{}", missing.message());
+        let exists = ChangeError::AlreadyExists { kind: Kind::Backend, id: "default/a".into() };
+        assert_eq!(refused(&exists.into()).code(), Code::AlreadyExists);
+        let restart = speedmimi_model::ReloadError::RestartNeeded { fields: vec!["server.port".into()] };
+        assert_eq!(refused(&restart.into()).code(), Code::FailedPrecondition);
+        assert_eq!(refused(&Refused::Stopping).code(), Code::Unavailable);
+    }
+}

@@ -1,0 +1,225 @@
+//! Starts everything in order and stops it in reverse.
+//!
+//! Parse, raise the descriptor limit, bind every socket, open the logs, resolve names; then workers, then management,
+//! then say so. Nothing serves before everything is bound, and what cannot start leaves nothing behind.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use speedmimi_model::{Config, Level, LogFormat};
+use tokio::time::timeout;
+use tracing::level_filters::LevelFilter;
+
+use crate::admin;
+use crate::control::{Control, Controller, Lifecycle, Phase, Setup};
+use crate::live::Live;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::log::{self, ErrorLog};
+use crate::worker::{self, Workers, mailbox::Message};
+
+pub mod descriptors;
+mod announce;
+mod signals;
+mod sockets;
+
+use announce::Ready;
+use signals::{Asked, Signals};
+use sockets::{Grpc, Sockets};
+
+/// Exit code for bad usage or configuration (EX_USAGE of sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+/// How long workers may take to close everything when they are told to stop.
+const STOP: Duration = Duration::from_secs(2);
+
+/// Where the configuration comes from.
+#[derive(Debug)]
+pub enum ConfigSource {
+    /// A file, read again on reload.
+    File(PathBuf),
+    /// The command line; cannot be reloaded.
+    Inline(Box<Config>),
+}
+
+/// What to run and what to say.
+#[derive(Debug)]
+pub struct Options {
+    /// The configuration.
+    pub config: ConfigSource,
+    /// Print one JSON line with the bound addresses on stdout.
+    pub announce: bool,
+}
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The main listener.
+    #[error("server: cannot listen on {address}: {error}")]
+    Listen {
+        /// What was asked for.
+        address: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A management listener.
+    #[error(transparent)]
+    Management(#[from] admin::bind::BindError),
+    /// The error log.
+    #[error("log.file: {0}")]
+    ErrorLog(io::Error),
+    /// The access log.
+    #[error("access_log.file: {0}")]
+    AccessLog(io::Error),
+    /// Threads, runtimes, signals.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// The control thread panicked; its message is in the log.
+    #[error("the control thread ended unexpectedly")]
+    Control,
+}
+
+/// Runs the proxy until it is told to stop. 0 done, 1 could not start, 64 bad configuration.
+pub fn run(options: Options) -> ExitCode {
+    let Options { config, announce } = options;
+    let (config, file) = match config {
+        ConfigSource::Inline(config) => (*config, None),
+        ConfigSource::File(path) => match crate::control::load(&path) {
+            Ok(config) => (config, Some(path)),
+            Err(error) => {
+                // Standard error may be closed; the exit code says it too.
+                let _ = writeln!(io::stderr(), "{error}");
+                return ExitCode::from(EXIT_USAGE);
+            }
+        },
+    };
+    let control = std::thread::Builder::new().name("control".into()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(serve(config, file, announce))
+    });
+    let result = match control {
+        Ok(thread) => thread.join().unwrap_or(Err(StartError::Control)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "speedmimi: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<(), StartError> {
+    let mut signals = Signals::listen()?;
+    let error_log = ErrorLog::open(config.log.file.clone()).map_err(StartError::ErrorLog)?;
+    error_log.install(level(config.log.level), config.log.format.map(format));
+    let descriptors = descriptors::raise();
+    warn_of_few_descriptors(&config, descriptors);
+    let workers = worker_count(&config);
+    let Sockets { main, grpc, admin } = Sockets::bind(&config, workers)?;
+    let says = Ready::new(&main, grpc.as_ref(), admin.as_ref());
+    let access_log = config.access_log.as_ref().map(AccessLog::open).transpose().map_err(StartError::AccessLog)?;
+    let live = Arc::new(Live::new(workers));
+    let lifecycle = Arc::new(Lifecycle::new());
+    let setup = Setup { config, file, live: live.clone(), lifecycle: lifecycle.clone(), descriptors };
+    let (controller, control) = Controller::prepare(setup).await;
+    let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
+    let mailboxes = workers.mailboxes();
+    tokio::spawn(controller.run(mailboxes.clone()));
+    let facts = says.facts(descriptors);
+    let _faces =
+        admin::start(grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener), &control, facts).await?;
+    lifecycle.enter(Phase::Serving);
+    says.log();
+    if announce {
+        says.print()?;
+    }
+    until_stopped(&mut signals, &control, &error_log, access_log.as_deref()).await;
+    lifecycle.enter(Phase::Draining);
+    drain(&mut workers, &mut signals, &control).await;
+    Ok(())
+}
+
+/// Serves signals until one of them says stop.
+async fn until_stopped(
+    signals: &mut Signals,
+    control: &Control,
+    error_log: &ErrorLog,
+    access_log: Option<&AccessLog>,
+) {
+    loop {
+        match signals.next().await {
+            Asked::Stop => return,
+            Asked::Reload => {
+                let control = control.clone();
+                // Its result is logged where it is made; signals go on being heard meanwhile.
+                tokio::spawn(async move { drop(control.reload(false).await) });
+            }
+            Asked::Reopen => {
+                if let Err(error) = error_log.reopen() {
+                    tracing::error!(%error, "the error log cannot be opened anew, the old file stays in use");
+                }
+                if let Some(log) = access_log {
+                    log.reopen();
+                }
+            }
+        }
+    }
+}
+
+/// Lets exchanges finish for `server.graceful_timeout`, or until a second signal.
+async fn drain(workers: &mut Workers, signals: &mut Signals, control: &Control) {
+    let patience = control.view().store.config().server.graceful_timeout;
+    tracing::info!(active = workers.active(), patience_s = patience.as_secs(), "draining");
+    let mailboxes = workers.mailboxes();
+    let finished = async {
+        mailboxes.broadcast(|| Message::Drain).await;
+        workers.finished().await;
+    };
+    let ended = tokio::select! {
+        ended = timeout(patience, finished) => ended.is_ok(),
+        () = signals.stop() => false,
+    };
+    if !ended {
+        tracing::warn!(active = workers.active(), "ending exchanges that did not finish");
+        let stopped = async {
+            mailboxes.broadcast(|| Message::Stop).await;
+            workers.finished().await;
+        };
+        // Workers that do not hear it end with the process.
+        let _ = timeout(STOP, stopped).await;
+    }
+    tracing::info!("stopped");
+}
+
+fn worker_count(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.server.workers.map_or_else(cores, usize::from)
+}
+
+fn warn_of_few_descriptors(config: &Config, descriptors: u64) {
+    let max_conn = config.server.max_conn;
+    let effective = descriptors::carry(max_conn, descriptors);
+    if effective < max_conn {
+        tracing::warn!(max_conn, effective, descriptors, "server.max_conn is lowered to what descriptors can carry");
+    }
+}
+
+fn level(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn format(format: LogFormat) -> log::Format {
+    match format {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
+    }
+}

@@ -1,0 +1,178 @@
+//! The control thread: the single writer of what the proxy is told to do.
+//!
+//! Every change, whoever asks for it, goes through one queue into one task. It is applied to the configuration
+//! (pure), compiled into a snapshot, published to every worker, and answered once all of them act on it. Reads never
+//! wait in that queue: they look at the latest [`View`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use speedmimi_model::{Change, ReloadSummary};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::health::{Finding, Findings};
+use crate::live::Live;
+use crate::telemetry::windows::Windows;
+
+mod error;
+mod lifecycle;
+mod publish;
+mod reload;
+pub mod reports;
+pub mod resolve;
+mod store;
+mod task;
+mod view;
+
+pub use error::{LoadError, Refused};
+pub use lifecycle::{Lifecycle, Phase};
+pub use reload::load;
+pub use store::{Guard, Object, Store};
+pub use task::{Controller, Setup};
+pub use view::View;
+
+use reports::Reports;
+
+/// Changes that may wait; more wait at their senders.
+const QUEUE: usize = 64;
+
+/// What everybody else holds of the control thread.
+#[derive(Debug, Clone)]
+pub struct Control {
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<Arc<View>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    live: Arc<Live>,
+    lifecycle: Arc<Lifecycle>,
+    windows: Mutex<Windows>,
+    reports: Mutex<Reports>,
+    findings: Findings,
+    file: Option<PathBuf>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// What a change did.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Revision of the object that was changed, or of the whole after a reload. With `validate_only`, the one it has.
+    pub revision: u64,
+    /// What was changed; an added backend has its id here.
+    pub object: Object,
+    /// The state that shows the change; with `validate_only`, what it would be.
+    pub store: Store,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// The global revision afterwards.
+    pub revision: u64,
+    /// What differs from before.
+    pub summary: ReloadSummary,
+}
+
+/// What a disconnect did.
+#[derive(Debug, Clone)]
+pub struct Disconnected {
+    /// Revision of the backend, which a disconnect does not change.
+    pub revision: u64,
+    /// Exchanges that were in flight and were ended.
+    pub cut: u32,
+}
+
+impl Control {
+    /// The configuration as every worker knows it.
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Phase and counters of the process.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.shared.lifecycle
+    }
+
+    /// Observed state.
+    pub fn live(&self) -> &Live {
+        &self.shared.live
+    }
+
+    /// Rates and quantiles.
+    pub fn windows(&self) -> &Mutex<Windows> {
+        &self.shared.windows
+    }
+
+    /// Pushed performance data.
+    pub fn reports(&self) -> &Mutex<Reports> {
+        &self.shared.reports
+    }
+
+    /// What the last check of a backend found; `None` before the first, or without one.
+    pub fn finding(&self, uid: u64) -> Option<Finding> {
+        self.shared.findings.lock().get(&uid).cloned()
+    }
+
+    /// The configuration file; `None` when the process was started without one.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.shared.file.as_ref()
+    }
+
+    /// Applies a change. Resolves when every worker acts on it.
+    pub async fn change(&self, change: Change, guard: Guard) -> Result<Done, Refused> {
+        self.ask(|reply| Command::Change(Job { change: Box::new(change), guard, looked_up: false, reply })).await
+    }
+
+    /// Ends the exchanges on a backend, and keeps it out until it is enabled unless `keep_enabled`.
+    pub async fn disconnect(
+        &self,
+        upstream: &str,
+        id: &str,
+        keep_enabled: bool,
+        guard: Guard,
+    ) -> Result<Disconnected, Refused> {
+        let (upstream, id) = (upstream.to_owned(), id.to_owned());
+        self.ask(|reply| Command::Disconnect { upstream, id, keep_enabled, guard, reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command,
+    ) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Refused::Stopping)?;
+        answer.await.unwrap_or(Err(Refused::Stopping))
+    }
+}
+
+/// What the task is asked.
+#[derive(Debug)]
+enum Command {
+    Change(Job),
+    Disconnect {
+        upstream: String,
+        id: String,
+        keep_enabled: bool,
+        guard: Guard,
+        reply: oneshot::Sender<Result<Disconnected, Refused>>,
+    },
+    Reload {
+        config: Box<speedmimi_model::Config>,
+        validate_only: bool,
+        looked_up: bool,
+        reply: oneshot::Sender<Result<Reloaded, Refused>>,
+    },
+}
+
+/// A change on its way.
+#[derive(Debug)]
+struct Job {
+    change: Box<Change>,
+    guard: Guard,
+    /// Whether its new names were looked up, found or not.
+    looked_up: bool,
+    reply: oneshot::Sender<Result<Done, Refused>>,
+}

@@ -1,0 +1,58 @@
+//! Why a change is refused. A refused change changed nothing.
+
+use speedmimi_model::{ChangeError, Faults, ReloadError};
+
+use super::store::Object;
+
+/// Why the control thread does not do what it is asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refused {
+    /// The change does not fit the configuration.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The object is not what the caller thinks it is.
+    #[error("{object} is at revision {current}, not {expected}")]
+    Conflict {
+        /// What was to be changed.
+        object: Object,
+        /// What the caller expected.
+        expected: u64,
+        /// What it is.
+        current: u64,
+    },
+    /// The file cannot be read or is not a valid configuration.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The file changes something that needs a restart.
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
+    /// There is no file to read again.
+    #[error("the process was started without a configuration file")]
+    NoFile,
+    /// The process is ending.
+    #[error("the process is stopping")]
+    Stopping,
+}
+
+/// Why a configuration file gives no configuration.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        error: String,
+    },
+    /// It is not valid.
+    #[error("{}", faults.render(path, text, false).trim_end())]
+    Faults {
+        /// Which file.
+        path: String,
+        /// What it says.
+        text: String,
+        /// Everything that is wrong with it.
+        faults: Faults,
+    },
+}

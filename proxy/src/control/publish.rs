@@ -1,0 +1,141 @@
+//! From a configuration to what workers act on: gates and caps at once, then the snapshot, then forgetting.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use speedmimi_model::{Backend, Config};
+use speedmimi_policy::effective_cap;
+
+use super::resolve::{Name, Names};
+use super::store::Store;
+use crate::app::descriptors;
+use crate::health::{Findings, Prober};
+use crate::live::{Health, Live};
+use crate::snapshot::Snapshot;
+use crate::worker::mailbox::{Mailboxes, Message};
+
+mod checks;
+
+/// Writes observed state that follows from configuration, and snapshots.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    live: Arc<Live>,
+    descriptors: u64,
+    mailboxes: Mailboxes,
+    prober: Prober,
+}
+
+impl Publisher {
+    pub(super) fn new(live: Arc<Live>, descriptors: u64) -> Self {
+        Self { live, descriptors, mailboxes: Mailboxes(Vec::new()), prober: Prober::new() }
+    }
+
+    /// What the last health checks found.
+    pub(super) fn findings(&self) -> Findings {
+        self.prober.findings()
+    }
+
+    /// From now on there are workers to tell.
+    pub(super) fn attach(&mut self, mailboxes: Mailboxes) {
+        self.mailboxes = mailboxes;
+    }
+
+    /// The first snapshot. Every backend is taken to be up: a restart must not be an outage.
+    pub(super) fn begin(&mut self, store: &Store, names: &Names) -> Arc<Snapshot> {
+        let snapshot = self.compile(store, names);
+        self.set_gates(store);
+        snapshot
+    }
+
+    /// Puts `after` in the place of `before` everywhere, and returns once every worker acts on it.
+    pub(super) async fn publish(&mut self, before: &Store, after: &Store, names: &Names) -> Arc<Snapshot> {
+        let snapshot = self.compile(after, names);
+        self.greet(before.config(), after.config());
+        self.set_gates(after);
+        self.close_removed(before.config(), after.config());
+        self.mailboxes.broadcast(|| Message::Publish(snapshot.clone())).await;
+        self.sweep(after);
+        snapshot
+    }
+
+    /// Ends the exchanges on a backend.
+    pub(super) async fn cut(&self, uid: u64) {
+        self.mailboxes.broadcast(|| Message::Cut(uid)).await;
+    }
+
+    /// Checks the backends of the store, and no others.
+    pub(super) fn watch_health(&mut self, store: &Store, names: &Names) {
+        self.prober.set_targets(checks::targets(store, names, &self.live));
+    }
+
+    /// Forgets what is no longer configured and no longer busy.
+    pub(super) fn sweep(&self, store: &Store) {
+        let config = store.config();
+        let known = index(config);
+        let route = |name: &str| {
+            if config.routes.is_empty() { name.is_empty() } else { config.routes.contains_key(name) }
+        };
+        self.live.sweep(|upstream, id| known.contains_key(&(upstream, id)), route);
+    }
+
+    fn compile(&self, store: &Store, names: &Names) -> Arc<Snapshot> {
+        let config = store.config();
+        let max_conn = descriptors::carry(config.server.max_conn, self.descriptors);
+        Arc::new(Snapshot::compile(config, store.revision(), &self.live, names.addresses(), max_conn))
+    }
+
+    /// Caps and gates are in force at once, before any worker sees the snapshot.
+    fn set_gates(&self, store: &Store) {
+        for (upstream, backend) in backends(store.config()) {
+            let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
+            state.slots.set_cap(effective_cap(&[i64::from(backend.max_conn)]));
+            state.slots.set_closed(!store.admits(upstream, backend));
+        }
+    }
+
+    fn close_removed(&self, before: &Config, after: &Config) {
+        let stays = index(after);
+        for (upstream, backend) in backends(before) {
+            if !stays.contains_key(&(upstream, &*backend.id))
+                && let Some(state) = self.live.find_backend(upstream, &backend.id)
+            {
+                state.slots.set_closed(true);
+            }
+        }
+    }
+
+    /// A backend that was not there before waits for its first passed check, if it has one; whatever was seen of an
+    /// earlier one of that name is of the past. The same goes for what traffic saw of an earlier address.
+    fn greet(&self, before: &Config, after: &Config) {
+        let known = index(before);
+        for (upstream, backend) in backends(after) {
+            let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
+            match known.get(&(upstream, &*backend.id)) {
+                None => {
+                    let checked = after.upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
+                    state.set_health(if checked { Health::Unknown } else { Health::Up });
+                    state.passive.reset();
+                }
+                Some(known) if (&known.host, known.port) != (&backend.host, backend.port) => state.passive.reset(),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Every backend with the name of its upstream.
+pub(super) fn backends(config: &Config) -> impl Iterator<Item = (&str, &Backend)> {
+    config
+        .upstreams
+        .iter()
+        .flat_map(|(name, upstream)| upstream.backends.iter().map(move |backend| (name.as_str(), backend)))
+}
+
+fn index(config: &Config) -> HashMap<(&str, &str), &Backend> {
+    backends(config).map(|(upstream, backend)| ((upstream, &*backend.id), backend)).collect()
+}
+
+/// Hosts and ports in use, literals included.
+pub(super) fn names(config: &Config) -> BTreeSet<Name> {
+    backends(config).map(|(_, backend)| (backend.host.clone(), backend.port)).collect()
+}

@@ -1,0 +1,141 @@
+//! Names of backends to addresses. Names are looked up on the control thread's blocking pool, never by a worker.
+//!
+//! The system resolver does not tell how long an answer holds, so names are asked again every [`AGAIN`]. A name that
+//! stops resolving keeps its last addresses; one that never did has none, and its backends are not usable until it
+//! does. IP literals need no look-up.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::snapshot::Addresses;
+
+/// Time between two look-ups of a name.
+pub const AGAIN: Duration = Duration::from_secs(30);
+/// Time between two look-ups while a name has no address.
+pub const AGAIN_UNRESOLVED: Duration = Duration::from_secs(5);
+/// Longest that a start or a change waits for the first look-up of its names.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// Look-ups at once.
+const AT_ONCE: usize = 8;
+
+/// Host and port, as configured.
+pub type Name = (String, u16);
+
+/// The address of an IP literal, with or without brackets.
+pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
+}
+
+/// Looks all names up, some at once, within `patience`. Names without answer are absent.
+pub async fn look_up(names: BTreeSet<Name>, patience: Duration) -> HashMap<Name, Arc<[SocketAddr]>> {
+    use futures_util::StreamExt as _;
+    let mut found = HashMap::new();
+    let lookups = futures_util::stream::iter(names).map(|(host, port)| async move {
+        // Sorted, because resolvers rotate: the same set must compare as unchanged.
+        let answer = tokio::net::lookup_host((host.as_str(), port)).await.map(Iterator::collect::<BTreeSet<_>>);
+        ((host, port), answer)
+    });
+    let mut lookups = std::pin::pin!(lookups.buffer_unordered(AT_ONCE));
+    let deadline = tokio::time::Instant::now() + patience;
+    while let Ok(Some((name, answer))) = tokio::time::timeout_at(deadline, lookups.next()).await {
+        match answer {
+            Ok(addresses) if addresses.is_empty() => {}
+            Ok(addresses) => {
+                found.insert(name, addresses.into_iter().collect());
+            }
+            Err(error) => tracing::warn!(host = name.0, %error, "a backend's name does not resolve"),
+        }
+    }
+    found
+}
+
+/// The addresses known of the names that are in use.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    known: Addresses,
+}
+
+impl Names {
+    /// What is known, for compiling a snapshot.
+    pub fn addresses(&self) -> &Addresses {
+        &self.known
+    }
+
+    /// The addresses of a host and port; none while they are not known.
+    pub fn of(&self, host: &str, port: u16) -> Arc<[SocketAddr]> {
+        self.known.get(&(host.to_owned(), port)).cloned().unwrap_or_else(|| [].into())
+    }
+
+    /// Whether the name has addresses.
+    pub fn knows(&self, name: &Name) -> bool {
+        self.known.contains_key(name)
+    }
+
+    /// Forgets names that are not in use, and enters the addresses of literals.
+    pub fn retain(&mut self, used: &BTreeSet<Name>) {
+        self.known.retain(|name, _| used.contains(name));
+        for name in used {
+            if let Some(address) = literal(&name.0, name.1) {
+                self.known.entry(name.clone()).or_insert_with(|| [address].into());
+            }
+        }
+    }
+
+    /// Takes answers; tells whether that changed anything for names in use. Others are kept for the change that is
+    /// about to use them.
+    pub fn update(&mut self, found: HashMap<Name, Arc<[SocketAddr]>>, used: &BTreeSet<Name>) -> bool {
+        let mut changed = false;
+        for (name, addresses) in found {
+            if self.known.get(&name).is_none_or(|known| **known != *addresses) {
+                changed |= used.contains(&name);
+                self.known.insert(name, addresses);
+            }
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(host: &str) -> Name {
+        (host.into(), 80)
+    }
+
+    #[test]
+    fn literals_need_no_resolver() {
+        assert_eq!(literal("127.0.0.1", 80), Some("127.0.0.1:80".parse().expect("an address")));
+        assert_eq!(literal("::1", 80), literal("[::1]", 80));
+        assert_eq!(literal("example.com", 80), None);
+        let mut names = Names::default();
+        names.retain(&BTreeSet::from([name("127.0.0.1"), name("example.com")]));
+        assert!(names.knows(&name("127.0.0.1")) && !names.knows(&name("example.com")));
+    }
+
+    #[test]
+    fn a_name_that_stops_resolving_keeps_its_addresses() {
+        let used = BTreeSet::from([name("a"), name("b")]);
+        let mut names = Names::default();
+        let addresses: Arc<[SocketAddr]> = ["10.0.0.1:80".parse().expect("an address")].into();
+        assert!(names.update(HashMap::from([(name("a"), addresses.clone())]), &used));
+        assert!(!names.update(HashMap::new(), &used));
+        assert!(!names.update(HashMap::from([(name("a"), addresses.clone())]), &used), "nothing new");
+        assert!(!names.update(HashMap::from([(name("c"), addresses.clone())]), &used), "not in use yet");
+        assert!(names.knows(&name("c")));
+        assert_eq!(names.addresses().get(&name("a")), Some(&addresses));
+        names.retain(&BTreeSet::from([name("b")]));
+        assert!(!names.knows(&name("a")));
+    }
+
+    #[tokio::test]
+    async fn localhost_resolves_and_nonsense_does_not() {
+        let names = BTreeSet::from([name("localhost"), name("no.such.name.invalid")]);
+        let found = look_up(names, Duration::from_secs(20)).await;
+        assert!(found[&name("localhost")].iter().all(|address| address.ip().is_loopback()));
+        assert!(!found.contains_key(&name("no.such.name.invalid")));
+    }
+}

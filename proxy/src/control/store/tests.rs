@@ -1,0 +1,136 @@
+use speedmimi_model::{BackendPatch, ChangeError};
+
+use super::*;
+
+fn store() -> Store {
+    let backends = ["a", "b"].map(|id| Backend { id: id.into(), ..Backend::new("127.0.0.1", 80) });
+    let upstream = Upstream { backends: backends.into(), ..Upstream::default() };
+    Store::new(Config { upstreams: [("default".to_owned(), upstream)].into(), ..Config::default() })
+}
+
+fn max_conn(id: &str, max_conn: i32) -> Change {
+    let patch = BackendPatch { max_conn: Patch::Set(max_conn), ..BackendPatch::default() };
+    Change::UpdateBackend { upstream: "default".into(), id: id.into(), patch: Box::new(patch) }
+}
+
+fn add(id: &str, port: u32) -> Change {
+    let patch =
+        BackendPatch { host: Patch::Set("127.0.0.1".into()), port: Patch::Set(port), ..BackendPatch::default() };
+    Change::AddBackend {
+        upstream: "default".into(),
+        id: (!id.is_empty()).then(|| id.into()),
+        patch: Box::new(patch),
+    }
+}
+
+fn active(id: &str, active: bool) -> Change {
+    Change::SetActive { upstream: "default".into(), id: id.into(), active }
+}
+
+fn expect(revision: u64) -> Guard {
+    Guard { expected_revision: Some(revision), ..Guard::default() }
+}
+
+#[test]
+fn one_counter_and_each_object_keeps_its_own_revision() {
+    let free = Guard::default();
+    let (one, object) = store().change(&max_conn("a", 5), &free).expect("valid");
+    assert_eq!((one.revision(), one.revision_of(&object)), (2, 2));
+    assert_eq!(one.revision_of(&backend("default", "b")), FIRST_REVISION);
+    let (two, other) = one.change(&max_conn("b", 5), &free).expect("valid");
+    assert_eq!((two.revision(), two.revision_of(&other), two.revision_of(&object)), (3, 3, 2));
+}
+
+#[test]
+fn what_is_so_already_makes_no_revision() {
+    let (one, _) = store().change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    let (two, object) = one.change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    assert_eq!((two.revision(), two.revision_of(&object)), (2, 2));
+}
+
+#[test]
+fn another_revision_than_expected_is_a_conflict_that_names_the_current_one() {
+    let (one, _) = store().change(&max_conn("a", 5), &expect(1)).expect("it is at 1");
+    let refused = one.change(&max_conn("a", 6), &expect(1)).expect_err("it is at 2");
+    assert!(matches!(refused, Refused::Conflict { expected: 1, current: 2, .. }), "{refused}");
+    assert_eq!(one.config().backend("default", "a").map(|backend| backend.max_conn), Some(5));
+    one.change(&max_conn("b", 6), &expect(1)).expect("others do not matter");
+}
+
+#[test]
+fn what_does_not_exist_is_at_zero() {
+    store().change(&add("c", 81), &expect(0)).expect("it does not exist");
+    assert!(matches!(store().change(&add("c", 81), &expect(1)), Err(Refused::Conflict { current: 0, .. })));
+    let missing = store().change(&max_conn("c", 1), &expect(7));
+    assert!(matches!(missing, Err(Refused::Change(ChangeError::NotFound { .. }))));
+}
+
+#[test]
+fn an_added_backend_without_id_is_named_by_its_address() {
+    let (one, object) = store().change(&add("", 81), &Guard::default()).expect("valid");
+    assert_eq!(object, backend("default", "127.0.0.1:81"));
+    assert_eq!(one.revision_of(&object), 2);
+}
+
+#[test]
+fn a_removed_backend_has_no_revision_and_comes_back_with_a_new_one() {
+    let remove = Change::RemoveBackend { upstream: "default".into(), id: "a".into() };
+    let (one, object) = store().change(&remove, &Guard::default()).expect("it exists");
+    assert_eq!((one.revision(), one.revision_of(&object)), (2, 0));
+    let (two, object) = one.change(&add("a", 81), &Guard::default()).expect("it is gone");
+    assert_eq!(two.revision_of(&object), 3);
+}
+
+#[test]
+fn a_disconnected_backend_stays_out_until_it_is_enabled() {
+    let store = store();
+    let admits = |store: &Store| store.admits("default", store.config().backend("default", "a").expect("there"));
+    let (cut, revision) = store.disconnect("default", "a", false, &expect(1)).expect("it exists");
+    assert_eq!((revision, cut.revision(), admits(&cut)), (1, 1, false));
+    let (kept, _) = store.disconnect("default", "a", true, &Guard::default()).expect("it exists");
+    assert!(admits(&kept));
+    let (still, _) = cut.change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    assert!(!admits(&still));
+    let (back, object) = still.change(&active("a", true), &Guard::default()).expect("valid");
+    assert!(admits(&back));
+    assert_eq!(back.revision_of(&object), 3, "enabling is a change, though the configuration says so already");
+    let missing = store.disconnect("default", "x", false, &Guard::default());
+    assert!(matches!(missing, Err(Refused::Change(ChangeError::NotFound { .. }))));
+}
+
+#[test]
+fn a_reload_moves_the_revision_of_what_differs_alone() {
+    let store = store();
+    let (same, summary) = store.reload(store.config().clone()).expect("valid");
+    assert_eq!((same.revision(), summary), (1, ReloadSummary::default()));
+    let mut file = store.config().clone();
+    file.upstreams.get_mut("default").expect("there").backends[1].weight = 7;
+    let (next, _) = store.reload(file).expect("valid");
+    assert_eq!(next.revision(), 2);
+    assert_eq!(next.revision_of(&backend("default", "b")), 2);
+    assert_eq!(next.revision_of(&backend("default", "a")), 1);
+    assert_eq!(next.revision_of(&Object::Upstream("default".into())), 1);
+}
+
+#[test]
+fn a_refused_reload_names_what_needs_a_restart() {
+    let store = store();
+    let mut file = store.config().clone();
+    file.server.port = 1;
+    file.grpc.port = 2;
+    let refused = store.reload(file).expect_err("ports need a restart");
+    let text = refused.to_string();
+    assert!(text.contains("server.port") && text.contains("grpc"), "{text}");
+}
+
+#[test]
+fn a_reload_keeps_what_was_changed_and_cut_off() {
+    let (one, _) = store().change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    let (two, _) = one.disconnect("default", "b", false, &Guard::default()).expect("it exists");
+    let mut file = store().config().clone();
+    file.upstreams.get_mut("default").expect("there").backends[0].weight = 7;
+    let (three, _) = two.reload(file).expect("valid");
+    let a = three.config().backend("default", "a").expect("there");
+    assert_eq!((a.max_conn, a.weight), (5, 7));
+    assert!(three.is_disconnected("default", "b"));
+}

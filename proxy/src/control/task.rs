@@ -1,0 +1,230 @@
+//! The task that owns the configuration. One command at a time, each either done whole or refused whole.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use speedmimi_model::Config;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::error::Refused;
+use super::publish::{self, Publisher};
+use super::resolve::{self, Name, Names};
+use super::store::Store;
+use super::view::View;
+use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Reloaded, Shared};
+use crate::live::Live;
+use crate::snapshot::Snapshot;
+use crate::telemetry::windows;
+use crate::worker::mailbox::Mailboxes;
+
+/// What the control thread starts from.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration of the file or the command line.
+    pub config: Config,
+    /// Where it came from, for reloads.
+    pub file: Option<PathBuf>,
+    /// Observed state.
+    pub live: Arc<Live>,
+    /// Phase and counters of the process.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Descriptors the process may open.
+    pub descriptors: u64,
+}
+
+/// The owner of the configuration.
+#[derive(Debug)]
+pub struct Controller {
+    store: Store,
+    names: Names,
+    publisher: Publisher,
+    shared: Arc<Shared>,
+    view: watch::Sender<Arc<View>>,
+    commands: mpsc::Receiver<Command>,
+    /// Answers of look-ups, with the command that waited for them.
+    found: mpsc::UnboundedReceiver<Found>,
+    finder: mpsc::UnboundedSender<Found>,
+    next_look_up: Instant,
+}
+
+type Found = (HashMap<Name, Arc<[SocketAddr]>>, Option<Command>);
+
+impl Controller {
+    /// Resolves the names of the configuration, as far as that goes in [`resolve::PATIENCE`], and compiles the first
+    /// snapshot. Gates open here: workers may be started with it.
+    pub async fn prepare(setup: Setup) -> (Self, Control) {
+        let Setup { config, file, live, lifecycle, descriptors } = setup;
+        let store = Store::new(config);
+        let mut names = Names::default();
+        let used = publish::names(store.config());
+        names.retain(&used);
+        let missing: BTreeSet<Name> = used.iter().filter(|name| !names.knows(name)).cloned().collect();
+        if !missing.is_empty() {
+            names.update(resolve::look_up(missing, resolve::PATIENCE).await, &used);
+        }
+        let mut publisher = Publisher::new(live.clone(), descriptors);
+        let snapshot = publisher.begin(&store, &names);
+        let (view, seen) = watch::channel(Arc::new(View { store: store.clone(), snapshot }));
+        let (sender, commands) = mpsc::channel(QUEUE);
+        let (finder, found) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            live,
+            lifecycle,
+            windows: parking_lot::Mutex::default(),
+            reports: parking_lot::Mutex::default(),
+            findings: publisher.findings(),
+            file,
+            reloading: tokio::sync::Mutex::new(()),
+        });
+        let control = Control { commands: sender, view: seen, shared: shared.clone() };
+        let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
+        (Self { store, names, publisher, shared, view, commands, found, finder, next_look_up }, control)
+    }
+
+    /// The snapshot that workers start with.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.view.borrow().snapshot.clone()
+    }
+
+    /// Serves commands until every [`Control`] is gone.
+    pub async fn run(mut self, mailboxes: Mailboxes) {
+        self.publisher.attach(mailboxes);
+        self.publisher.watch_health(&self.store, &self.names);
+        let mut ticks = interval(windows::TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.act(command).await,
+                    None => return,
+                },
+                Some((found, waiting)) = self.found.recv() => {
+                    self.take_addresses(found).await;
+                    if let Some(command) = waiting {
+                        self.act(command).await;
+                    }
+                }
+                _ = ticks.tick() => self.tick(),
+                () = sleep_until(self.next_look_up) => self.look_up_again(),
+            }
+        }
+    }
+
+    async fn act(&mut self, command: Command) {
+        match command {
+            Command::Change(job) => self.change(job).await,
+            Command::Reload { config, validate_only, looked_up, reply } => {
+                let planned = self.store.reload((*config).clone());
+                match planned {
+                    Err(refused) => drop(reply.send(Err(refused))),
+                    Ok((_, summary)) if validate_only => {
+                        drop(reply.send(Ok(Reloaded { revision: self.store.revision(), summary })));
+                    }
+                    Ok((next, summary)) => {
+                        if !looked_up && let Some(missing) = self.missing(next.config()) {
+                            let again = Command::Reload { config, validate_only, looked_up: true, reply };
+                            return self.look_up(missing, Some(again));
+                        }
+                        self.install(next).await;
+                        drop(reply.send(Ok(Reloaded { revision: self.store.revision(), summary })));
+                    }
+                }
+            }
+            Command::Disconnect { upstream, id, keep_enabled, guard, reply } => {
+                let answer = match self.store.disconnect(&upstream, &id, keep_enabled, &guard) {
+                    Err(refused) => Err(refused),
+                    Ok((next, revision)) => {
+                        let state = self.shared.live.find_backend(&upstream, &id);
+                        let cut = state.as_ref().map_or(0, |state| state.slots.in_flight());
+                        if !guard.validate_only
+                            && let Some(state) = state
+                        {
+                            // The gate first: what is cut must not come back at once.
+                            self.install(next).await;
+                            self.publisher.cut(state.uid).await;
+                        }
+                        Ok(Disconnected { revision, cut })
+                    }
+                };
+                drop(reply.send(answer));
+            }
+        }
+    }
+
+    async fn change(&mut self, job: Job) {
+        let (next, object) = match self.store.change(&job.change, &job.guard) {
+            Ok(planned) => planned,
+            Err(refused) => return drop(job.reply.send(Err(refused))),
+        };
+        if job.guard.validate_only {
+            let done = Done { revision: self.store.revision_of(&object), object, store: next };
+            return drop(job.reply.send(Ok(done)));
+        }
+        if !job.looked_up
+            && let Some(missing) = self.missing(next.config())
+        {
+            return self.look_up(missing, Some(Command::Change(Job { looked_up: true, ..job })));
+        }
+        if next.revision() != self.store.revision() {
+            self.install(next).await;
+        }
+        let done = Done { revision: self.store.revision_of(&object), object, store: self.store.clone() };
+        drop(job.reply.send(Ok(done)));
+    }
+
+    /// Makes the next state the current one: everything new is built before anything old is touched.
+    async fn install(&mut self, next: Store) {
+        let used = publish::names(next.config());
+        self.names.retain(&used);
+        let before = std::mem::replace(&mut self.store, next);
+        let snapshot = self.publisher.publish(&before, &self.store, &self.names).await;
+        self.publisher.watch_health(&self.store, &self.names);
+        self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot }));
+    }
+
+    /// New addresses make a new snapshot, but no revision: nobody changed the configuration.
+    async fn take_addresses(&mut self, found: HashMap<Name, Arc<[SocketAddr]>>) {
+        let used = publish::names(self.store.config());
+        if self.names.update(found, &used) {
+            self.install(self.store.clone()).await;
+        }
+    }
+
+    fn missing(&self, config: &Config) -> Option<BTreeSet<Name>> {
+        let missing: BTreeSet<Name> = publish::names(config)
+            .into_iter()
+            .filter(|name| !self.names.knows(name) && resolve::literal(&name.0, name.1).is_none())
+            .collect();
+        (!missing.is_empty()).then_some(missing)
+    }
+
+    fn look_up(&self, names: BTreeSet<Name>, then: Option<Command>) {
+        let finder = self.finder.clone();
+        tokio::spawn(async move {
+            let found = resolve::look_up(names, resolve::PATIENCE).await;
+            // An error means that the task has ended; nobody is left to answer.
+            let _ = finder.send((found, then));
+        });
+    }
+
+    fn look_up_again(&mut self) {
+        let names = publish::names(self.store.config());
+        let names: BTreeSet<Name> =
+            names.into_iter().filter(|name| resolve::literal(&name.0, name.1).is_none()).collect();
+        let unresolved = names.iter().any(|name| !self.names.knows(name));
+        self.next_look_up = Instant::now() + if unresolved { resolve::AGAIN_UNRESOLVED } else { resolve::AGAIN };
+        if !names.is_empty() {
+            self.look_up(names, None);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.shared.windows.lock().sample(&self.shared.live);
+        self.publisher.sweep(&self.store);
+        let known: BTreeSet<u64> = self.shared.live.backends().iter().map(|backend| backend.uid).collect();
+        self.shared.reports.lock().retain(|uid| known.contains(&uid));
+    }
+}

@@ -1,0 +1,4 @@
+//! One interpretation of a message or none.
+
+mod answers;
+mod requests;
