@@ -132,8 +132,7 @@ impl BackendPatch {
                 );
             }
             for (field, duration) in [("interval", health.interval), ("timeout", health.timeout)] {
-                let text = rules::write_duration(duration);
-                check(&format!("health_check.{field}"), rules::duration(&text).map(drop));
+                check(&format!("health_check.{field}"), rules::duration_value(duration).map(drop));
             }
         }
         found
@@ -152,13 +151,36 @@ impl BackendPatch {
             Patch::Set(port) => target.port = narrow(port),
             Patch::Reset => target.port = base.port,
         }
-        self.host.apply(&mut target.host, &base.host);
+        match &self.host {
+            Patch::Keep => {}
+            // As the file writes it: `[::1]` is `::1`.
+            Patch::Set(host) => target.host = rules::host(host).unwrap_or_else(|_| host.clone()),
+            Patch::Reset => target.host.clone_from(&base.host),
+        }
         self.weight.apply(&mut target.weight, &base.weight);
         self.scheme.apply(&mut target.scheme, &base.scheme);
         self.active.apply(&mut target.active, &base.active);
         self.max_conn.apply(&mut target.max_conn, &base.max_conn);
         self.labels.apply(&mut target.labels, &base.labels);
         self.health_check.apply(&mut target.health_check, &base.health_check);
+    }
+
+    /// The fields that the file changed and that this holds at another value.
+    pub(crate) fn contradicts(&self, old: &Backend, new: &Backend) -> Vec<&'static str> {
+        let mut held = new.clone();
+        self.apply(&mut held, new);
+        let fields = [
+            ("name", old.name != new.name && held.name != new.name),
+            ("host", old.host != new.host && held.host != new.host),
+            ("port", old.port != new.port && held.port != new.port),
+            ("weight", old.weight != new.weight && held.weight != new.weight),
+            ("scheme", old.scheme != new.scheme && held.scheme != new.scheme),
+            ("active", old.active != new.active && held.active != new.active),
+            ("max_conn", old.max_conn != new.max_conn && held.max_conn != new.max_conn),
+            ("labels", old.labels != new.labels && held.labels != new.labels),
+            ("health_check", old.health_check != new.health_check && held.health_check != new.health_check),
+        ];
+        fields.into_iter().filter(|(_, contradicts)| *contradicts).map(|(field, _)| field).collect()
     }
 
     /// Puts a later patch over this one.

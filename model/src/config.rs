@@ -82,19 +82,20 @@ impl Config {
             .unwrap_or_default()
     }
 
-    /// The keys in which the other configuration differs and that only a restart can change.
+    /// The keys in which the other configuration differs and that only a restart can change: `server.port`,
+    /// `log.level`; `access_log` alone where one of the two has none.
     pub fn restart_differences(&self, other: &Self) -> Vec<String> {
-        let (one, two) = (&self.server, &other.server);
-        let fields = [
-            ("server.host", one.host != two.host),
-            ("server.port", one.port != two.port),
-            ("server.workers", one.workers != two.workers),
-            ("grpc", self.grpc != other.grpc),
-            ("admin", self.admin != other.admin),
-            ("log", self.log != other.log),
-            ("access_log", self.access_log != other.access_log),
-        ];
-        fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()).collect()
+        let needs_restart = |path: &String| {
+            let of_server = ["server.host", "server.port", "server.workers"].contains(&path.as_str());
+            of_server || ["grpc.", "admin.", "log.", "access_log."].iter().any(|section| path.starts_with(section))
+        };
+        let differences = crate::diff::diff(self, other).into_iter().map(|difference| difference.path);
+        let mut fields: Vec<String> = differences.filter(needs_restart).collect();
+        if self.access_log.is_some() != other.access_log.is_some() {
+            fields.retain(|field| !field.starts_with("access_log."));
+            fields.push("access_log".into());
+        }
+        fields
     }
 }
 
@@ -186,7 +187,7 @@ pub struct Upstream {
     pub pool: Pool,
     /// Check of backends that have none of their own.
     pub health_check: Option<HealthCheck>,
-    /// In the order of the file, then of being added.
+    /// In the order of the file; those added through the API come last, by id.
     pub backends: Vec<Backend>,
 }
 
@@ -228,7 +229,7 @@ pub struct Backend {
     pub max_conn: i32,
     /// For people and scripts.
     pub labels: BTreeMap<String, String>,
-    /// Its own check, instead of the group's.
+    /// Its own check, instead of the group's; without one, the group's.
     pub health_check: Option<HealthCheck>,
 }
 

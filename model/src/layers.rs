@@ -67,7 +67,7 @@ pub struct ReloadSummary {
 /// Why a reload is refused. Nothing has been changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReloadError {
-    /// Only a restart can change these.
+    /// Only a restart can change these, named key by key: `grpc.port`.
     #[error("a restart is needed to change {}", fields.join(", "))]
     RestartNeeded {
         /// The keys.
@@ -109,17 +109,18 @@ impl Layers {
             }
             Change::UpdateBackend { upstream, id, patch } => {
                 self.existing(upstream, id)?;
-                let violations = patch.violations();
+                let mut violations = patch.violations();
+                violations.extend(self.without_default(upstream, id, patch));
                 if !violations.is_empty() {
                     return Err(ChangeError::Invalid(violations));
                 }
-                overlay.patch(upstream, id, patch);
+                overlay.patch(upstream, id, patch, self.file.backend(upstream, id));
                 (upstream.clone(), id.clone())
             }
             Change::SetActive { upstream, id, active } => {
                 self.existing(upstream, id)?;
                 let patch = BackendPatch { active: Patch::Set(*active), ..BackendPatch::default() };
-                overlay.patch(upstream, id, &patch);
+                overlay.patch(upstream, id, &patch, self.file.backend(upstream, id));
                 (upstream.clone(), id.clone())
             }
             Change::RemoveBackend { upstream, id } => {
@@ -173,13 +174,29 @@ impl Layers {
         let mut conflicts = Vec::new();
         for ((upstream, id), entry) in &self.overlay.backends {
             let (old, new) = (self.file.backend(upstream, id), file.backend(upstream, id));
-            let told = match (entry, new) {
-                _ if orphans.contains(&(upstream.clone(), id.clone())) => {
-                    Some("the file no longer has it; what was changed through the API is forgotten")
+            let orphaned = orphans.contains(&(upstream.clone(), id.clone()));
+            let told = match (entry, old, new) {
+                // Gone is what both want.
+                (Entry::Removed, _, None) => None,
+                (Entry::Added(_), ..) if orphaned => {
+                    Some(format!("the file no longer has upstream {upstream:?}; it goes, though added through the API"))
                 }
-                (Entry::Added(_), Some(_)) => Some("the file now has it, too; the one added through the API holds"),
-                (Entry::Removed | Entry::Patched(_), Some(_)) if old != new => {
-                    Some("the file changed it; what was changed through the API holds")
+                (Entry::Patched(_), ..) if orphaned => {
+                    Some("the file no longer has it; what was changed through the API is forgotten".to_owned())
+                }
+                (Entry::Added(added), old, Some(new)) if old != Some(new) && **added != *new => {
+                    Some("the file now says something else of it; the one added through the API holds".to_owned())
+                }
+                (Entry::Added(_), Some(_), None) => {
+                    Some("the file no longer has it; the one added through the API holds".to_owned())
+                }
+                (Entry::Removed, old, Some(new)) if old != Some(new) => {
+                    Some("the file changed it; it was removed through the API and stays away".to_owned())
+                }
+                (Entry::Patched(patch), Some(old), Some(new)) => {
+                    let fields = patch.contradicts(old, new);
+                    (!fields.is_empty())
+                        .then(|| format!("the file changed {}; what was set through the API holds", fields.join(", ")))
                 }
                 _ => None,
             };
@@ -198,7 +215,8 @@ impl Layers {
             [("host", !matches!(patch.host, Patch::Set(_))), ("port", !matches!(patch.port, Patch::Set(_)))]
         {
             if missing {
-                violations.push(Violation { field: format!("backend.{field}"), description: "is needed".into() });
+                let description = format!("a backend needs a {field}");
+                violations.push(Violation { field: format!("backend.{field}"), description });
             }
         }
         if let Some(Err(description)) = id.map(rules::name) {
@@ -218,6 +236,19 @@ impl Layers {
         Ok(backend)
     }
 
+    /// Host and port of a backend that the file does not have go back to nothing.
+    fn without_default(&self, upstream: &str, id: &str, patch: &BackendPatch) -> Vec<Violation> {
+        if self.file.backend(upstream, id).is_some() {
+            return Vec::new();
+        }
+        let resets = [("host", patch.host == Patch::Reset), ("port", patch.port == Patch::Reset)];
+        let none = |(field, _)| Violation {
+            field: format!("backend.{field}"),
+            description: "has no value to go back to: the file does not have this backend; set it".into(),
+        };
+        resets.into_iter().filter(|(_, reset)| *reset).map(none).collect()
+    }
+
     fn existing(&self, upstream: &str, id: &str) -> Result<&Backend, ChangeError> {
         let Some(group) = self.effective.upstreams.get(upstream) else {
             let known = self.effective.upstreams.keys().cloned().collect();
@@ -232,12 +263,12 @@ impl Layers {
 }
 
 impl Overlay {
-    fn patch(&mut self, upstream: &str, id: &str, patch: &BackendPatch) {
+    fn patch(&mut self, upstream: &str, id: &str, patch: &BackendPatch, file: Option<&Backend>) {
         let key = (upstream.to_owned(), id.to_owned());
         match self.backends.get_mut(&key) {
             Some(Entry::Added(backend)) => {
-                let base = Backend::new(&backend.host, backend.port);
-                patch.apply(backend, &base);
+                let default = Backend::new(&backend.host, backend.port);
+                patch.apply(backend, file.unwrap_or(&default));
             }
             Some(Entry::Patched(known)) => {
                 known.merge(patch);

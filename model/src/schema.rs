@@ -1,23 +1,27 @@
 //! The configuration as a JSON Schema, for editors.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use speedmimi_policy::Algorithm;
+
+use crate::parse::later;
+use crate::read::Idle;
 
 /// JSON Schema (2020-12) of what this version accepts. `x-restart` marks what a reload cannot change.
 pub fn schema() -> Value {
     let algorithms: Vec<&str> = Algorithm::ALL.iter().filter(|a| a.is_available()).map(|a| a.as_str()).collect();
-    json!({
+    let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "SpeedMimi configuration",
         "type": "object",
         "additionalProperties": false,
         "properties": {
             "server": server(),
-            "ssl": later("TLS", json!({ "enabled": { "const": false }, "cert_file": {}, "key_file": {} })),
             "backends": {
                 "description": "Backends, by the name of their upstream.",
                 "type": "object",
-                "additionalProperties": { "type": "array", "items": { "$ref": "#/$defs/backend" } },
+                "additionalProperties": {
+                    "anyOf": [{ "type": "array", "items": { "$ref": "#/$defs/backend" } }, { "$ref": "#/$defs/backend" }],
+                },
             },
             "upstreams": {
                 "description": "Policy of a group of backends, by name.",
@@ -43,14 +47,22 @@ pub fn schema() -> Value {
             "backend": backend(),
             "upstream": upstream(),
             "route": route(),
-            "fields": { "type": "object", "additionalProperties": { "type": "string" } },
+            "fields": { "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } },
             "header_ops": object(json!({
                 "set": { "$ref": "#/$defs/fields" },
                 "add": { "$ref": "#/$defs/fields" },
-                "remove": { "type": "array", "items": { "type": "string" } },
+                "remove": texts("Taken out."),
             })),
         },
-    })
+    });
+    with_later(&mut schema, later::ROOT);
+    schema
+}
+
+/// One text or several.
+fn texts(description: &str) -> Value {
+    let text = json!({ "type": "string" });
+    json!({ "anyOf": [{ "type": "array", "items": text }, text], "description": description })
 }
 
 fn object(properties: Value) -> Value {
@@ -67,8 +79,34 @@ fn restart(mut schema: Value) -> Value {
     schema
 }
 
-fn later(what: &str, properties: Value) -> Value {
-    described(&format!("{what}: not available in this version; its default is accepted."), object(properties))
+/// Adds the keys of later versions, with what may stand there until then.
+fn with_later(schema: &mut Value, keys: &[(&'static str, Idle)]) {
+    for (key, idle) in keys {
+        let told = "Not available in this version; what asks for nothing is accepted.";
+        schema["properties"][*key] = described(told, idle_values(idle));
+    }
+}
+
+fn idle_values(idle: &Idle) -> Value {
+    match idle {
+        // A word of the file may be a number or a switch here.
+        Idle::Is(words) => {
+            let typed = |word: &&str| serde_json::from_str(word).unwrap_or_else(|_| Value::from(*word));
+            json!({ "enum": words.iter().map(typed).collect::<Vec<Value>>() })
+        }
+        Idle::Nothing => json!({ "type": ["null", "array", "object"], "maxItems": 0, "maxProperties": 0 }),
+        Idle::Any => json!({ "type": ["null", "string", "number", "boolean"] }),
+        Idle::Keys(keys) => {
+            let mut schema = object(Map::new().into());
+            with_later(&mut schema, keys);
+            schema
+        }
+    }
+}
+
+/// A switch, or everything it stands for.
+fn either(words: &[Value], schema: Value) -> Value {
+    json!({ "anyOf": [{ "enum": words }, schema] })
 }
 
 fn duration(default: &str, description: &str) -> Value {
@@ -84,7 +122,7 @@ fn integer(first: i64, last: i64, default: Option<i64>, description: &str) -> Va
 }
 
 fn server() -> Value {
-    object(json!({
+    let mut schema = object(json!({
         "host": restart(json!({ "type": "string", "default": "0.0.0.0", "description": "Address of the main listener." })),
         "port": restart(integer(0, 65535, Some(8080), "Port of the main listener; 0 lets the system choose.")),
         "workers": restart(integer(1, 1024, None, "Data-plane threads; default one a core.")),
@@ -94,7 +132,7 @@ fn server() -> Value {
         "idle_timeout": duration("75s", "Idle keep-alive connection."),
         "graceful_timeout": duration("60s", "How long a stop waits for exchanges."),
         "real_ip_header": { "type": "string", "description": "Field in which trusted proxies name the client." },
-        "trusted_proxies": { "type": "array", "items": { "type": "string" }, "default": [] },
+        "trusted_proxies": texts("Networks or addresses whose forwarding fields are believed; none by default."),
         "limits": object(json!({
             "request_line": integer(64, 65_536, Some(8190), "Bytes."),
             "header_field": integer(64, 65_536, Some(8190), "Bytes."),
@@ -102,7 +140,9 @@ fn server() -> Value {
             "body": { "$ref": "#/$defs/size", "default": 0, "description": "Bytes; 0 is no limit." },
         })),
         "half_close": { "enum": ["cancel", "keep"], "default": "cancel", "description": "What a client's FIN means." },
-    }))
+    }));
+    with_later(&mut schema, later::SERVER);
+    schema
 }
 
 fn backend() -> Value {
@@ -116,22 +156,32 @@ fn backend() -> Value {
         "active": { "type": "boolean", "default": true },
         "max_conn": integer(i64::from(i32::MIN), i64::from(i32::MAX), Some(0), "Slots; 0 or less is no limit."),
         "labels": { "$ref": "#/$defs/fields" },
-        "health_check": { "$ref": "#/$defs/health_check" },
+        "health_check": { "$ref": "#/$defs/health_check", "description": "Instead of the group's." },
     }));
     schema["required"] = json!(["host", "port"]);
+    with_later(&mut schema, later::BACKEND);
     schema
 }
 
 fn health_check() -> Value {
-    object(json!({
-        "type": { "enum": ["http", "tcp"], "default": "http" },
-        "path": { "type": "string", "default": "/" },
-        "expect_status": { "default": "200-399", "description": "200, 200-299, or a list." },
-        "interval": duration("30s", "Between two probes; jittered, faster while down."),
-        "timeout": duration("5s", "Of one probe."),
-        "failures": integer(1, 1000, Some(3), "In a row until it is down."),
-        "successes": integer(1, 1000, Some(2), "In a row until it is up again."),
-    }))
+    either(
+        &["off".into(), false.into()],
+        object(json!({
+            "type": { "enum": ["http", "tcp"], "default": "http" },
+            "path": { "type": "string", "default": "/" },
+            "expect_status": {
+                "type": ["string", "integer", "array"],
+                "items": { "type": ["string", "integer"] },
+                "minItems": 1,
+                "default": "200-399",
+                "description": "200, 200-299, or a list.",
+            },
+            "interval": duration("30s", "Between two probes; jittered, faster while down."),
+            "timeout": duration("5s", "Of one probe."),
+            "failures": integer(1, 1000, Some(3), "In a row until it is down."),
+            "successes": integer(1, 1000, Some(2), "In a row until it is up again."),
+        })),
+    )
 }
 
 fn timeouts() -> Value {
@@ -139,33 +189,37 @@ fn timeouts() -> Value {
         "connect": duration("10s", "Opening a connection."),
         "first_byte": duration("120s", "Last request byte sent to first response byte."),
         "idle": duration("300s", "No byte from the backend while the client is taking."),
-        "total": { "anyOf": [{ "const": "off" }, { "$ref": "#/$defs/duration" }], "default": "off" },
+        "total": { "anyOf": [{ "enum": ["off", false] }, { "$ref": "#/$defs/duration" }], "default": "off" },
     }))
 }
 
 fn upstream() -> Value {
-    object(json!({
+    let mut schema = object(json!({
         "load_balancer": { "$ref": "#/$defs/algorithm" },
-        "hash_on": { "const": "ip" },
         "timeouts": { "$ref": "#/$defs/timeouts" },
         "pool": object(json!({
             "max_idle": integer(0, 1_000_000, Some(50), "Idle connections a backend, over all workers."),
             "idle_timeout": duration("60s", "How long they are kept."),
             "max_requests": integer(0, i64::from(u32::MAX), Some(0), "Requests a connection carries; 0 is no limit."),
         })),
-        "health_check": { "$ref": "#/$defs/health_check" },
-    }))
+        "health_check": { "$ref": "#/$defs/health_check", "description": "Of backends that have none of their own." },
+    }));
+    with_later(&mut schema, later::UPSTREAM);
+    schema
 }
 
 fn route() -> Value {
+    let mut protocols =
+        object(json!({ "websocket": { "$ref": "#/$defs/algorithm" }, "sse": { "$ref": "#/$defs/algorithm" } }));
+    with_later(&mut protocols, later::PROTOCOLS);
     let mut schema = object(json!({
-        "host": { "type": "string" },
-        "hosts": { "type": "array", "items": { "type": "string" }, "description": "example.com or *.example.com; none is any." },
+        "host": texts("The same as hosts."),
+        "hosts": texts("example.com or *.example.com; none is any."),
         "path": { "type": "string", "default": "/", "description": "Prefix; the longest wins." },
         "path_exact": { "type": "string" },
         "upstream": { "type": "string" },
         "load_balancer": { "$ref": "#/$defs/algorithm" },
-        "protocols": object(json!({ "websocket": { "$ref": "#/$defs/algorithm" }, "sse": { "$ref": "#/$defs/algorithm" } })),
+        "protocols": protocols,
         "timeouts": { "$ref": "#/$defs/timeouts" },
         "headers": object(json!({
             "request": { "$ref": "#/$defs/header_ops" },
@@ -173,6 +227,7 @@ fn route() -> Value {
         })),
     }));
     schema["required"] = json!(["upstream"]);
+    with_later(&mut schema, later::ROUTE);
     schema
 }
 
@@ -185,21 +240,28 @@ fn management(port: i64, unix: bool) -> Value {
     if unix {
         properties["unix"] = json!({ "type": "string", "description": "A socket in the file system instead." });
     }
-    restart(object(properties))
+    let mut schema = object(properties);
+    with_later(&mut schema, later::MANAGEMENT);
+    restart(schema)
 }
 
 fn log() -> Value {
-    restart(object(json!({
-        "level": { "enum": ["error", "warn", "info", "debug", "trace"], "default": "info" },
+    let level = json!({ "enum": ["error", "warn", "info", "debug", "trace"], "default": "info" });
+    let section = object(json!({
+        "level": level,
         "format": { "enum": ["text", "json"], "description": "Default: text on a terminal, JSON otherwise." },
         "file": { "type": "string", "description": "Default: standard error." },
-    })))
+    }));
+    restart(json!({ "anyOf": [level, section] }))
 }
 
 fn access_log() -> Value {
-    restart(object(json!({
-        "format": { "enum": ["json"], "default": "json" },
-        "file": { "type": "string", "description": "Default: standard output." },
-        "sample": { "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1 },
-    })))
+    restart(either(
+        &["on".into(), "off".into(), true.into(), false.into()],
+        object(json!({
+            "format": { "enum": ["json"], "default": "json" },
+            "file": { "type": "string", "description": "Default: standard output." },
+            "sample": { "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1 },
+        })),
+    ))
 }

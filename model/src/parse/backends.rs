@@ -36,7 +36,7 @@ pub(super) fn timeouts(at: At<'_>) -> TimeoutsPatch {
         first_byte: section.read("first_byte", |at| at.duration()),
         idle: section.read("idle", |at| at.duration()),
         total: section.read("total", |at| match at.text("a duration or off")? {
-            "off" => Some(None),
+            "off" | "false" => Some(None),
             _ => at.rule("", |text| rules::duration(text).map_err(|told| format!("{told}; or off"))).map(Some),
         }),
     };

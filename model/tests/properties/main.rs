@@ -1,0 +1,7 @@
+//! Properties of the model, on texts, configurations and changes that nobody thought of.
+
+#![allow(clippy::panic, reason = "a helper of a test fails the test")]
+
+mod generate;
+mod layers;
+mod reading;
