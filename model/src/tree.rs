@@ -12,6 +12,8 @@ const SIZE: usize = 4 * 1024 * 1024;
 const DEPTH: usize = 32;
 /// Most nodes, aliases resolved: a few lines of nested aliases must not become a gigabyte.
 const NODES: usize = 200_000;
+/// Most bytes of text, aliases resolved: neither must one long text, repeated by aliases.
+const BYTES: usize = 4 * SIZE;
 
 /// A place in the file, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,7 +78,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Fault> {
         return Err(fault(start, format!("the document has {} bytes; at most {SIZE} are read", text.len())));
     }
     let parser = Parser::new_from_str_with_options(text, options! { emit_comments: false });
-    let mut builder = Builder { parser, anchors: HashMap::new(), nodes: 0 };
+    let mut builder = Builder { parser, anchors: HashMap::new(), size: Size::default() };
     let mut document = None;
     loop {
         let (event, place) = builder.next()?;
@@ -95,14 +97,21 @@ pub(crate) fn read(text: &str) -> Result<Node, Fault> {
 #[derive(Clone)]
 struct Anchored {
     node: Node,
-    nodes: usize,
+    size: Size,
     levels: usize,
+}
+
+/// How much a document holds, aliases resolved.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
 }
 
 struct Builder<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Anchored>,
-    nodes: usize,
+    size: Size,
 }
 
 impl<'t> Builder<'t> {
@@ -119,13 +128,14 @@ impl<'t> Builder<'t> {
     }
 
     fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<Node, Fault> {
-        self.count(1, place)?;
+        let before = self.size;
+        self.count(Size { nodes: 1, bytes: 0 }, place)?;
         if depth > DEPTH {
             return Err(fault(place, format!("nested deeper than {DEPTH} levels")));
         }
-        let before = self.nodes;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
+                self.count(Size { nodes: 0, bytes: text.len() }, place)?;
                 let plain = matches!(style, ScalarStyle::Plain);
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 (if null { Value::Null } else { Value::Scalar(text.into_owned()) }, anchor)
@@ -145,8 +155,8 @@ impl<'t> Builder<'t> {
                 let Some(anchored) = self.anchors.get(&id) else {
                     return Err(fault(place, "this alias has no anchor before it".into()));
                 };
-                let (nodes, levels) = (anchored.nodes, anchored.levels);
-                self.count(nodes, place)?;
+                let (size, levels) = (anchored.size, anchored.levels);
+                self.count(size, place)?;
                 if depth + levels > DEPTH {
                     return Err(fault(place, format!("nested deeper than {DEPTH} levels, aliases included")));
                 }
@@ -156,8 +166,11 @@ impl<'t> Builder<'t> {
         };
         let node = Node { place, value };
         if anchor != 0 {
-            let nodes = self.nodes - before + 1;
-            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, levels: node.levels() });
+            let Size { nodes, bytes } = self.size;
+            let size = Size { nodes: nodes - before.nodes, bytes: bytes - before.bytes };
+            // What is kept for aliases takes memory like anything else; anchors in anchors would multiply it.
+            self.count(size, place)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size, levels: node.levels() });
         }
         Ok(node)
     }
@@ -179,10 +192,14 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Fault> {
-        self.nodes += nodes;
-        if self.nodes > NODES {
+    fn count(&mut self, more: Size, place: Place) -> Result<(), Fault> {
+        self.size.nodes += more.nodes;
+        self.size.bytes += more.bytes;
+        if self.size.nodes > NODES {
             return Err(fault(place, format!("more than {NODES} values, aliases included")));
+        }
+        if self.size.bytes > BYTES {
+            return Err(fault(place, format!("more than {BYTES} bytes of text, aliases included")));
         }
         Ok(())
     }
@@ -199,3 +216,6 @@ fn narrow(number: usize) -> u32 {
 fn fault(place: Place, message: String) -> Fault {
     Fault { path: String::new(), message, line: place.line.max(1), column: place.column.max(1) }
 }
+
+#[cfg(test)]
+mod tests;

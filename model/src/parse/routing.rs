@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::backends::timeouts;
 use super::later;
-use crate::config::{HeaderEdits, HeaderOps, PathMatch, Protocols, Route, Upstream};
+use crate::config::{HeaderEdits, HeaderOps, HostPattern, PathMatch, Protocols, Route, Upstream};
 use crate::read::{At, Section};
 use crate::rules;
 use crate::tree::{Place, Value};
 
 pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeMap<String, Route> {
     let mut routes: BTreeMap<String, Route> = BTreeMap::new();
+    let mut taken: BTreeMap<(Option<HostPattern>, PathMatch), String> = BTreeMap::new();
     at.named("routes", &mut |name, place, at| {
         if let Err(message) = rules::name(name) {
             at.sink.add(at.path, place, message);
@@ -19,11 +20,12 @@ pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeM
         if !comparable {
             return;
         }
-        let same = |other: &Route| {
-            let shares_host = other.hosts.iter().any(|host| route.hosts.contains(host));
-            same_path(&other.path, &route.path) && (shares_host || other.hosts.is_empty() && route.hosts.is_empty())
-        };
-        if let Some((other, _)) = routes.iter().find(|(_, other)| same(other)) {
+        let mut other = None;
+        for target in targets(&route) {
+            let first = taken.entry(target).or_insert_with(|| name.to_owned());
+            other = other.or_else(|| (first != name).then(|| first.clone()));
+        }
+        if let Some(other) = other {
             at.sink.add(
                 at.path,
                 place,
@@ -35,11 +37,16 @@ pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeM
     routes
 }
 
-fn same_path(one: &PathMatch, other: &PathMatch) -> bool {
-    match (one, other) {
-        (PathMatch::Prefix(one), PathMatch::Prefix(other)) => one.trim_end_matches('/') == other.trim_end_matches('/'),
-        _ => one == other,
+/// What a route takes: each of its hosts, or any, with its path, as routes are compared.
+fn targets(route: &Route) -> Vec<(Option<HostPattern>, PathMatch)> {
+    let path = match &route.path {
+        PathMatch::Prefix(path) => PathMatch::Prefix(path.trim_end_matches('/').to_owned()),
+        PathMatch::Exact(path) => PathMatch::Exact(path.clone()),
+    };
+    if route.hosts.is_empty() {
+        return vec![(None, path)];
     }
+    route.hosts.iter().map(|host| (Some(host.clone()), path.clone())).collect()
 }
 
 /// Reads a route, and whether its hosts and path are what they say. What is wrong has a placeholder here and a fault,
@@ -64,15 +71,15 @@ fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> (Route, bool) {
     };
     let readable = matches!(at.node.value, Value::Mapping(_) | Value::Null);
     let comparable = readable && at.sink.count() == before;
-    let names: Vec<&str> = upstreams.keys().map(String::as_str).collect();
+    let names = || upstreams.keys().map(String::as_str).collect::<Vec<_>>();
     let upstream = section.read("upstream", |at| {
         at.rule("the name of an upstream", |text| match upstreams.contains_key(text) {
             true => Ok(text.to_owned()),
-            false => Err(rules::unknown("upstream", text, &names)),
+            false => Err(rules::unknown("upstream", text, &names())),
         })
     });
     if readable && !section.has("upstream") {
-        section.fault("upstream", format!("a route needs an upstream; there are: {}", names.join(", ")));
+        section.fault("upstream", format!("a route needs an upstream; there are: {}", names().join(", ")));
     }
     let mut route = Route {
         hosts,

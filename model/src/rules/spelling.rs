@@ -2,9 +2,12 @@
 
 /// The message for a word that is not among the allowed ones.
 pub(crate) fn unknown(what: &str, word: &str, allowed: &[&str]) -> String {
-    let nearest = allowed.iter().map(|known| (distance(word, known), known)).min();
+    let near = 1 + word.len() / 4;
+    // Words of too different a length are never near: a file of ten thousand wrong keys is still told at once.
+    let candidates = allowed.iter().filter(|known| known.len().abs_diff(word.len()) <= near);
+    let nearest = candidates.map(|known| (distance(word, known), known)).min();
     let hint = match nearest {
-        Some((distance, known)) if distance <= 1 + word.len() / 4 => format!("did you mean {known:?}? "),
+        Some((distance, known)) if distance <= near => format!("did you mean {known:?}? "),
         _ => String::new(),
     };
     let allowed =
