@@ -26,7 +26,7 @@ use crate::reason::Reason;
 use crate::snapshot::{RouteView, UpstreamView};
 use crate::worker::Worker;
 use crate::worker::view::View;
-use admit::{Admission, Outcome};
+use admit::Outcome;
 use record::Figures;
 use request::Request;
 use transfer::{End, Transfer};
@@ -47,7 +47,8 @@ pub(crate) struct Exchange<'c> {
     pub(crate) client: &'c mut Client,
     pub(crate) worker: Rc<Worker>,
     pub(crate) view: Rc<View>,
-    pub(crate) route: usize,
+    /// Index of its route, or why it has none.
+    pub(crate) route: Result<usize, Reason>,
     pub(crate) request: Request,
     /// How far the request body has been taken.
     pub(crate) body: BodyScanner,
@@ -62,9 +63,10 @@ pub(crate) struct Exchange<'c> {
 }
 
 impl Exchange<'_> {
+    /// Its route. What has none is refused before anybody asks.
     #[inline]
     pub(crate) fn route(&self) -> &RouteView {
-        &self.view.snapshot.routes[self.route]
+        &self.view.snapshot.routes[self.route.expect("only what has a route gets that far")]
     }
 
     #[inline]
@@ -83,50 +85,61 @@ impl Exchange<'_> {
     }
 }
 
-/// Carries one request from its head to the end of its response.
-pub(crate) async fn run(client: &mut Client, mut request: Request) -> Then {
-    let worker = client.worker.clone();
-    let view = worker.view();
-    let body = match request.separate(client) {
-        Ok(body) => body,
-        Err(reason) => return refuse_unrouted(client, request, BodyScanner::new(Framing::UntilClose), reason).await,
-    };
-    let route = match route::find(&worker, &view, &mut request) {
-        Ok(route) => route,
-        Err(reason) => return refuse_unrouted(client, request, body, reason).await,
-    };
-    worker.cells().active.add(1);
-    worker.table.disarm(client.key);
-    let total = view.snapshot.routes[route].timeouts.total.map(|total| worker.clock.after(total));
-    let figures = Figures::new(&worker, &request);
-    let mut exchange = Exchange {
-        client,
-        worker,
-        view,
-        route,
-        request,
-        body,
-        figures,
-        total,
-        tried: Vec::new(),
-        replays: 0,
-        wants_fresh: false,
-    };
-    let end = exchange.run().await;
-    let then = match end {
-        End::Done(then) => then,
-        End::Refused(reason) => exchange.refuse(reason).await,
-        End::Broken(reason) => {
-            exchange.figures.reason = Some(reason);
-            Then::Close
+impl<'c> Exchange<'c> {
+    /// Takes in a request whose head has just been parsed: its route, its figures, the beginning of its body. Plain
+    /// code, so that nothing of it stays in the future of the connection.
+    pub(crate) fn new(client: &'c mut Client, mut request: Request) -> Self {
+        let worker = client.worker.clone();
+        let view = worker.view();
+        let (body, route) = match request.separate(client) {
+            Ok(body) => (body, route::find(&worker, &view, &mut request)),
+            Err(reason) => (BodyScanner::new(Framing::UntilClose), Err(reason)),
+        };
+        let mut total = None;
+        if let Ok(route) = route {
+            worker.cells().active.add(1);
+            worker.table.disarm(client.key);
+            total = view.snapshot.routes[route].timeouts.total.map(|total| worker.clock.after(total));
         }
-    };
-    record::finish(&mut exchange);
-    exchange.worker.cells().active.sub(1);
-    if let Some(block) = exchange.request.block.take() {
-        exchange.worker.blocks.put(block);
+        let figures = Figures::new(&worker, &request);
+        Self {
+            client,
+            worker,
+            view,
+            route,
+            request,
+            body,
+            figures,
+            total,
+            tried: Vec::new(),
+            replays: 0,
+            wants_fresh: false,
+        }
     }
-    then
+
+    /// Carries it to the end of its response.
+    pub(crate) async fn carry(&mut self) -> Then {
+        let end = match self.route {
+            Ok(_) => self.run().await,
+            Err(reason) => End::Refused(reason),
+        };
+        let then = match end {
+            End::Done(then) => then,
+            End::Refused(reason) => self.refuse(reason).await,
+            End::Broken(reason) => {
+                self.figures.reason = Some(reason);
+                Then::Close
+            }
+        };
+        record::finish(self);
+        if self.route.is_ok() {
+            self.worker.cells().active.sub(1);
+        }
+        if let Some(block) = self.request.block.take() {
+            self.worker.blocks.put(block);
+        }
+        then
+    }
 }
 
 impl Exchange<'_> {
@@ -137,22 +150,47 @@ impl Exchange<'_> {
             return End::Refused(Reason::BodyTooLarge);
         }
         loop {
-            let (admission, index) = match admit::admit(self) {
+            let (mut admission, index) = match admit::admit(self) {
                 Ok(admitted) => admitted,
                 Err(reason) => return End::Refused(self.figures.last_failure.unwrap_or(reason)),
             };
             self.worker.table.uses(self.client.key, admission.backend().uid);
             self.figures.backend = Some(admission.backend().clone());
             self.figures.tries += 1;
-            let (end, sent) = self.attempt(admission, index).await;
-            self.worker.table.uses(self.client.key, 0);
-            match end {
-                // A fault of the backend before any answer: elsewhere, where that is safe.
-                End::Refused(reason) if is_fault_of_the_backend(reason) && self.may_try_again(sent) => {
-                    self.again(sent, reason);
-                }
-                end => return end,
+            let connection = match attempt::pooled(self, &admission, index) {
+                Some(connection) => connection,
+                None => match Box::pin(attempt::connect(self, &admission, index)).await {
+                    Ok(connection) => connection,
+                    Err(reason) => {
+                        admission.outcome = Outcome::of(reason);
+                        drop(admission);
+                        match self.settle(End::Refused(reason), Sent::Nothing) {
+                            Some(end) => return end,
+                            None => continue,
+                        }
+                    }
+                },
+            };
+            let mut transfer = Transfer::new(connection, admission);
+            let end = poll_fn(|context| transfer.poll(self, context)).await;
+            let sent = transfer.sent();
+            transfer.finish(self, end);
+            if let Some(end) = self.settle(end, sent) {
+                return end;
             }
+        }
+    }
+
+    /// What an attempt came to; none where another is to be made.
+    fn settle(&mut self, end: End, sent: Sent) -> Option<End> {
+        self.worker.table.uses(self.client.key, 0);
+        match end {
+            // A fault of the backend before any answer: elsewhere, where that is safe.
+            End::Refused(reason) if is_fault_of_the_backend(reason) && self.may_try_again(sent) => {
+                self.again(sent, reason);
+                None
+            }
+            end => Some(end),
         }
     }
 
@@ -169,25 +207,6 @@ impl Exchange<'_> {
         self.worker.cells().retries.add(1);
     }
 
-    /// One try on one backend: a connection, then the exchange over it.
-    async fn attempt(&mut self, mut admission: Admission, index: usize) -> (End, Sent) {
-        let connection = match attempt::pooled(self, &admission, index) {
-            Some(connection) => connection,
-            None => match Box::pin(attempt::connect(self, &admission, index)).await {
-                Ok(connection) => connection,
-                Err(reason) => {
-                    admission.outcome = Outcome::of(reason);
-                    return (End::of(reason), Sent::Nothing);
-                }
-            },
-        };
-        let mut transfer = Transfer::new(connection, admission);
-        let end = poll_fn(|context| transfer.poll(self, context)).await;
-        let sent = transfer.sent();
-        transfer.finish(self, end);
-        (end, sent)
-    }
-
     async fn refuse(&mut self, reason: Reason) -> Then {
         self.figures.reason = Some(reason);
         if matches!(reason, Reason::ClientClosed | Reason::WriteTimeout) {
@@ -198,21 +217,6 @@ impl Exchange<'_> {
         self.figures.bytes_out += respond::send(self.client, &answer).await;
         if close { Then::Linger } else { Then::KeepAlive }
     }
-}
-
-async fn refuse_unrouted(client: &mut Client, mut request: Request, body: BodyScanner, reason: Reason) -> Then {
-    let worker = client.worker.clone();
-    let mut figures = Figures::new(&worker, &request);
-    let (close, answer) = respond::for_request(client, &request, body, reason);
-    figures.status = reason.status();
-    figures.reason = Some(reason);
-    figures.bytes_out = respond::send(client, &answer).await;
-    record::unrouted(&worker, reason);
-    record::log(&worker, &request, &figures, "", "");
-    if let Some(block) = request.block.take() {
-        worker.blocks.put(block);
-    }
-    if close { Then::Linger } else { Then::KeepAlive }
 }
 
 /// Faults after which another backend may do better. Clocks that passed are not among them: trying again would only

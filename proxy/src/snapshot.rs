@@ -16,7 +16,7 @@ mod edits;
 mod routes;
 
 pub use compile::Addresses;
-pub use edits::HeaderEdits;
+pub use edits::{Edits, HeaderEdits};
 pub use routes::RouteTable;
 
 /// The configuration as workers see it.

@@ -20,6 +20,8 @@ pub(crate) mod buffers;
 pub(crate) mod clock;
 pub mod mailbox;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod view;
 
 use buffers::{Blocks, Scratch};

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::linger;
 use crate::exchange::request::Request;
-use crate::exchange::{self, Then, record, respond};
+use crate::exchange::{Exchange, Then, record, respond};
 use crate::reason::Reason;
 use crate::worker::Worker;
 use crate::worker::buffers::Block;
@@ -30,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) waiting: Option<Block>,
     /// Its FIN has been read.
     ended: bool,
+    /// Why what it sent last is no request.
+    unreadable: Option<Reason>,
 }
 
 impl Drop for Client {
@@ -43,36 +45,56 @@ impl Drop for Client {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
+///
+/// Thousands of these lie idle or stream for an hour, so what the future holds is counted in a test. It captures the
+/// client itself, and keeps nothing across an await that it can be without: what an `async fn` takes by value or
+/// matches on stays in it twice.
+pub(crate) fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> {
     worker.cells().connections.add(1);
     let key = worker.table.open(worker.clock.refresh());
-    let mut client = Client { worker, socket, peer: peer.ip().to_canonical(), key, waiting: None, ended: false };
-    loop {
-        let then = match client.next_request().await {
-            Next::Request(request) => exchange::run(&mut client, request).await,
-            Next::Refused(reason) => client.refuse(reason).await,
-            Next::Closed => return,
+    let peer = peer.ip().to_canonical();
+    let mut client = Client { worker, socket, peer, key, waiting: None, ended: false, unreadable: None };
+    async move {
+        let then = loop {
+            let Some(request) = client.next_request().await else { break client.refuse().await };
+            let mut exchange = Exchange::new(&mut client, request);
+            let then = exchange.carry().await;
+            if then != Then::KeepAlive {
+                break then;
+            }
         };
-        match then {
-            Then::KeepAlive => {}
-            Then::Linger => return linger::close(client).await,
-            Then::Close => return,
+        if then == Then::Linger {
+            linger::close(&mut client).await;
         }
     }
 }
 
-enum Next {
-    Request(Request),
-    Refused(Reason),
-    Closed,
-}
+/// What came of waiting for a request.
+type Next = Option<Result<Request, Reason>>;
 
 impl Client {
-    async fn next_request(&mut self) -> Next {
-        let worker = self.worker.clone();
+    /// The next request; none when the client is gone, or sent what is no request: then [`Self::unreadable`] says why.
+    async fn next_request(&mut self) -> Option<Request> {
+        if !self.await_request() {
+            return None;
+        }
+        let next = poll_fn(|context| self.poll_request(context)).await;
+        self.worker.table.enter(self.key, Phase::Busy, self.worker.clock.cached());
+        match next? {
+            Ok(request) => Some(request),
+            Err(reason) => {
+                self.unreadable = Some(reason);
+                None
+            }
+        }
+    }
+
+    /// Winds the clock for the next request; false when there is to be none.
+    fn await_request(&self) -> bool {
+        let worker = &self.worker;
         let between = worker.table.phase(self.key) == Phase::Busy;
         if worker.is_draining() && between && self.waiting.is_none() {
-            return Next::Closed;
+            return false;
         }
         // A new connection that says nothing is a slow head, not an idle keep-alive one.
         let resting = between && self.waiting.is_none();
@@ -81,9 +103,7 @@ impl Client {
         let wait = if resting { server.idle_timeout } else { server.read_timeout };
         worker.table.enter(self.key, if resting { Phase::Idle } else { Phase::Head }, worker.clock.cached());
         worker.table.arm(self.key, worker.clock.after(wait));
-        let next = poll_fn(|context| self.poll_request(context)).await;
-        self.worker.table.enter(self.key, Phase::Busy, self.worker.clock.cached());
-        next
+        true
     }
 
     fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<Next> {
@@ -101,7 +121,7 @@ impl Client {
             match self.worker.table.poll(self.key, context) {
                 Some(Signal::Expired | Signal::Evicted) if block.is_empty() => {
                     self.worker.blocks.put(block);
-                    return Poll::Ready(Next::Closed);
+                    return Poll::Ready(None);
                 }
                 Some(Signal::Expired) => return Poll::Ready(self.deliver(Err(Reason::RequestTimeout), block)),
                 Some(Signal::Evicted) if !self.worker.is_draining() => {
@@ -130,7 +150,7 @@ impl Client {
                 }
                 Poll::Ready(_) => {
                     self.worker.blocks.put(block);
-                    return Poll::Ready(Next::Closed);
+                    return Poll::Ready(None);
                 }
             }
         }
@@ -163,17 +183,18 @@ impl Client {
         match next {
             Ok(mut request) => {
                 request.block = Some(block);
-                Next::Request(request)
+                Some(Ok(request))
             }
             Err(reason) => {
                 self.worker.blocks.put(block);
-                Next::Refused(reason)
+                Some(Err(reason))
             }
         }
     }
 
-    /// Answers what could not be read as a request; the connection ends.
-    async fn refuse(&mut self, reason: Reason) -> Then {
+    /// Answers what could not be read as a request, if there was such; the connection ends either way.
+    async fn refuse(&mut self) -> Then {
+        let Some(reason) = self.unreadable else { return Then::Close };
         let answer = respond::Answer { reason, close: true, json: false, head_only: false };
         let bytes = respond::send(self, &answer).await;
         record::unrouted(&self.worker, reason);
@@ -239,5 +260,22 @@ fn refusal(error: &RequestError) -> Reason {
         Refusal::MethodNotAllowed => Reason::MethodNotAllowed,
         Refusal::NotImplemented => Reason::NotImplemented,
         Refusal::VersionNotSupported => Reason::VersionNotSupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The future of a connection after the call that makes it, without making one.
+    fn future_size<F: Future>(_: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// tokio puts 160 bytes around it and asks for a multiple of 128: together they fit a kilobyte.
+    #[test]
+    fn a_connection_stays_small() {
+        let size = future_size(serve);
+        assert!(size <= 864, "the future of a connection holds {size} bytes");
     }
 }

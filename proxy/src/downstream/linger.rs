@@ -15,7 +15,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const MOST: usize = 1024 * 1024;
 
 /// Sends FIN, then reads and forgets until the client closes, too much has come, or the time is over.
-pub(crate) async fn close(mut client: Client) {
+pub(crate) async fn close(client: &mut Client) {
     if rustix::net::shutdown(&client.socket, Shutdown::Write).is_err() {
         return;
     }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use speedmimi_http1::{Field, Known, RequestHead};
 
 use super::request::Request;
-use crate::snapshot::ServerRules;
+use crate::snapshot::{Edits, ServerRules};
 
 /// Whether a forwarding field of the client's is copied as it is.
 pub(crate) fn keeps(server: &ServerRules, request: &Request, block: &[u8], field: &Field) -> bool {
@@ -20,14 +20,32 @@ pub(crate) fn keeps(server: &ServerRules, request: &Request, block: &[u8], field
     }
 }
 
-/// Appends the forwarding fields.
+/// Appends the forwarding fields, but for those that the route removes or sets itself.
 pub(crate) fn append(
     output: &mut Vec<u8>,
     head: &RequestHead,
     request: &Request,
     block: &[u8],
     peer: std::net::IpAddr,
+    edits: &Edits,
 ) {
+    if !edits.drops(b"x-forwarded-for") {
+        append_for(output, head, request, block, peer);
+    }
+    let ours = |known, name| (!request.trusted || head.fields.find(known).is_none()) && !edits.drops(name);
+    if ours(Known::XForwardedProto, b"x-forwarded-proto") {
+        output.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
+    }
+    if ours(Known::XForwardedHost, b"x-forwarded-host")
+        && let Some(authority) = head.authority.filter(|authority| !authority.is_empty())
+    {
+        output.extend_from_slice(b"X-Forwarded-Host: ");
+        output.extend_from_slice(authority.of(block));
+        output.extend_from_slice(b"\r\n");
+    }
+}
+
+fn append_for(output: &mut Vec<u8>, head: &RequestHead, request: &Request, block: &[u8], peer: std::net::IpAddr) {
     output.extend_from_slice(b"X-Forwarded-For: ");
     if request.trusted {
         for field in head.fields.iter().filter(|field| field.known == Known::XForwardedFor) {
@@ -40,16 +58,6 @@ pub(crate) fn append(
     }
     append_address(output, peer);
     output.extend_from_slice(b"\r\n");
-    if !request.trusted || head.fields.find(Known::XForwardedProto).is_none() {
-        output.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
-    }
-    if (!request.trusted || head.fields.find(Known::XForwardedHost).is_none())
-        && let Some(authority) = head.authority.filter(|authority| !authority.is_empty())
-    {
-        output.extend_from_slice(b"X-Forwarded-Host: ");
-        output.extend_from_slice(authority.of(block));
-        output.extend_from_slice(b"\r\n");
-    }
 }
 
 fn append_address(output: &mut Vec<u8>, address: std::net::IpAddr) {

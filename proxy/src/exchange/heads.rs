@@ -44,7 +44,7 @@ pub(crate) fn write_request(exchange: &Exchange<'_>, scratch: &mut Scratch) {
     if request.kind == Kind::WebSocket {
         output.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
     }
-    forwarded::append(output, head, request, block, exchange.client.peer);
+    forwarded::append(output, head, request, block, exchange.client.peer, edits);
     output.extend_from_slice(&edits.appended);
     output.extend_from_slice(b"\r\n");
 }

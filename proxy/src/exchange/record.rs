@@ -72,8 +72,21 @@ fn note(worker: &Worker, request: &Request, block: &[u8]) -> Option<Note> {
     Some(Note { bytes, method, host })
 }
 
-/// Books an exchange that had a route.
+/// Books an exchange.
 pub(crate) fn finish(exchange: &mut Exchange<'_>) {
+    match exchange.route {
+        Ok(_) => routed(exchange),
+        Err(reason) => {
+            unrouted(&exchange.worker, reason);
+            log(&exchange.worker, &exchange.request, &exchange.figures, "", "");
+        }
+    }
+    if let Some(note) = exchange.figures.note.take() {
+        put_back(&exchange.worker, note);
+    }
+}
+
+fn routed(exchange: &Exchange<'_>) {
     let worker = &exchange.worker;
     let now = worker.clock.cached();
     let cells = &exchange.route().state.cells[worker.index];
@@ -93,9 +106,6 @@ pub(crate) fn finish(exchange: &mut Exchange<'_>) {
         }
     }
     log(worker, &exchange.request, &exchange.figures, &exchange.route().state.name, &exchange.upstream().name);
-    if let Some(note) = exchange.figures.note.take() {
-        put_back(worker, note);
-    }
 }
 
 /// Books a request that never had a route.
@@ -104,7 +114,7 @@ pub(crate) fn unrouted(worker: &Worker, reason: Reason) {
 }
 
 /// Writes the line of a request, where the access log is on and the request is sampled.
-pub(crate) fn log(worker: &Worker, request: &Request, figures: &Figures, route: &str, upstream: &str) {
+fn log(worker: &Worker, request: &Request, figures: &Figures, route: &str, upstream: &str) {
     let (Some(log), Some(note)) = (&worker.log, &figures.note) else { return };
     let duration = worker.clock.cached().saturating_sub(request.started);
     log.borrow_mut().record(&Record {

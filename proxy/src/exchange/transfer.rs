@@ -29,13 +29,6 @@ pub(crate) enum End {
     Broken(Reason),
 }
 
-impl End {
-    /// An attempt that ended before anything was sent.
-    pub(crate) fn of(reason: Reason) -> Self {
-        Self::Refused(reason)
-    }
-}
-
 /// How far an attempt is.
 pub(crate) enum Stage {
     /// Nothing has been written yet.

@@ -157,3 +157,19 @@ fn header_edits_of_a_route_apply_both_ways() {
     assert_eq!(response.fields.all("x-more"), ["one", "two"]);
     assert!(!response.fields.has("x-inner"));
 }
+
+#[test]
+fn header_edits_of_a_route_win_over_the_forwarding_fields() {
+    let backend = named("b1");
+    let config =
+        Config::one(backend.address()).route("default", "path: /").route("default", "upstream: default").route(
+            "default",
+            "headers:\n  request:\n    set: {X-Forwarded-For: 192.0.2.1}\n    remove: [X-Forwarded-Host, x-forwarded-proto]",
+        );
+    let proxy = Proxy::start(&config);
+    proxy.get("/");
+    let seen = backend.only();
+    assert_eq!(seen.fields.all("x-forwarded-for"), ["192.0.2.1"]);
+    assert!(!seen.fields.has("x-forwarded-host"), "{seen:#?}");
+    assert!(!seen.fields.has("x-forwarded-proto"), "{seen:#?}");
+}
