@@ -75,6 +75,9 @@ pub(crate) enum StartError {
     /// Threads, runtimes, signals.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+    /// A thread or task that must not end did; its message is in the log.
+    #[error("{0} ended unexpectedly")]
+    Lost(String),
     /// The control thread panicked; its message is in the log.
     #[error("the control thread ended unexpectedly")]
     Control,
@@ -127,7 +130,7 @@ async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<
     let (controller, control) = Controller::prepare(setup).await;
     let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
     let mailboxes = workers.mailboxes();
-    tokio::spawn(controller.run(mailboxes.clone()));
+    let mut controller = tokio::spawn(controller.run(mailboxes.clone()));
     let facts = says.facts(descriptors);
     let _faces =
         admin::start(grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener), &control, facts).await?;
@@ -136,7 +139,12 @@ async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<
     if announce {
         says.print()?;
     }
-    until_stopped(&mut signals, &control, &error_log, access_log.as_deref()).await;
+    // A proxy that has lost a thread serves some and fails others: better to end, and be started anew.
+    tokio::select! {
+        () = until_stopped(&mut signals, &control, &error_log, access_log.as_deref()) => {}
+        index = workers.lost() => return Err(StartError::Lost(format!("worker {index}"))),
+        _ = &mut controller => return Err(StartError::Lost("the control task".into())),
+    }
     lifecycle.enter(Phase::Draining);
     drain(&mut workers, &mut signals, &control).await;
     Ok(())

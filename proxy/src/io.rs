@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::worker::buffers::Block;
 
 /// Space kept free in a block for the next read.
-const ROOM: usize = 4 * 1024;
+const ROOM: usize = 1024;
 
 /// Reads into initialised memory. `Ok(0)` is the end.
 #[inline]

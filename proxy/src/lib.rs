@@ -16,6 +16,7 @@ pub mod health;
 pub(crate) mod io;
 pub mod listen;
 pub mod live;
+pub mod memory;
 pub mod reason;
 pub mod snapshot;
 pub(crate) mod stream;

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-/// Measured against the system's and jemalloc on the data path; see docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod allocator;
 
 fn main() -> ExitCode {
+    speedmimi_proxy::memory::use_small_pages();
+    speedmimi_proxy::memory::trim_with(allocator::trim);
     speedmimi_proxy::cli::main()
 }

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::listen::{Bound, accept};
 use crate::live::Live;
+use crate::memory::Tide;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{AccessLog, LogRing};
 use crate::telemetry::cells::WorkerCells;
@@ -61,6 +62,17 @@ impl Workers {
         self.live.workers().iter().map(|cells| cells.active.get()).sum()
     }
 
+    /// Resolves when a worker ends that nobody told to: its thread panicked or never got a runtime.
+    pub async fn lost(&mut self) -> usize {
+        match self.ended.recv().await {
+            Some(index) => {
+                self.running -= 1;
+                index
+            }
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits until every worker has ended: after [`Message::Stop`], or after [`Message::Drain`] once the last client
     /// is gone.
     pub async fn finished(&mut self) {
@@ -85,6 +97,7 @@ pub fn start(
         let (snapshot, live, peers, end) = (snapshot.clone(), live.clone(), senders.clone(), end.clone());
         let log = access_log.map(|log| log.ring());
         std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let _said = Said { index, end };
             let result = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build_local(tokio::runtime::LocalOptions::default())
@@ -92,10 +105,22 @@ pub fn start(
             if let Err(error) = result {
                 tracing::error!(worker = index, %error, "a worker has no runtime");
             }
-            let _ = end.send(index);
         })?;
     }
     Ok(Workers { mailboxes: Mailboxes(senders), live: live.clone(), ended, running })
+}
+
+/// Says that a worker has ended, however it did: also when its thread unwinds.
+struct Said {
+    index: usize,
+    end: mpsc::UnboundedSender<usize>,
+}
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        // Nobody listens any more when the process is ending itself.
+        let _ = self.end.send(self.index);
+    }
 }
 
 struct Setup {
@@ -224,6 +249,7 @@ async fn run(setup: Setup) {
         drain: Notify::new(),
         left: Notify::new(),
     });
+    let mut tide = Tide::default();
     let listening = tokio::task::spawn_local(accept::run(worker.clone(), socket));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -249,6 +275,7 @@ async fn run(setup: Setup) {
                 count = count.wrapping_add(1);
                 if count.is_multiple_of(SWEEP) {
                     sweep(&worker, now);
+                    tide.look(worker.cells().connections.get());
                 }
                 if worker.is_draining() {
                     worker.table.evict_idle(now, SILENT);

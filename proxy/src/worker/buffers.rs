@@ -9,12 +9,13 @@ use speedmimi_http1::{RequestHead, ResponseHead};
 
 /// Bytes read at a time; also the most one connection moves between two turns of the others.
 pub(crate) const SCRATCH: usize = 64 * 1024;
-/// Capacity of a fresh block: a head with the first bytes of a body in nearly every case.
-const BLOCK: usize = 16 * 1024;
+/// Capacity of a fresh block: a head in nearly every case. A request holds one until its answer begins, which may take
+/// minutes, so it is no larger; what a longer body costs is one more read.
+const BLOCK: usize = 4 * 1024;
 /// Blocks above this capacity are freed instead of kept.
 const KEEP_CAPACITY: usize = SCRATCH;
 /// Blocks kept for reuse.
-const KEEP: usize = 128;
+const KEEP: usize = 256;
 
 /// Bytes that wait.
 pub(crate) type Block = Vec<u8>;

@@ -11,7 +11,7 @@ use speedmimi_model::{AccessFormat, Config};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Setup, run};
+use super::{Said, Setup, run};
 use crate::control::{Controller, Lifecycle};
 use crate::listen;
 use crate::live::Live;
@@ -142,4 +142,15 @@ fn a_new_connection_to_the_backend_is_counted() {
     let request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
     let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody";
     assert!(allocations(request, answer, false) >= REQUESTS as u64);
+}
+
+#[test]
+fn a_worker_that_panics_says_that_it_ended() {
+    let (end, mut ended) = mpsc::unbounded_channel();
+    let thread = thread::spawn(move || {
+        let _said = Said { index: 3, end };
+        panic!("on purpose");
+    });
+    assert!(thread.join().is_err());
+    assert_eq!(ended.blocking_recv(), Some(3));
 }
