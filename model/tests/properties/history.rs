@@ -168,7 +168,7 @@ fn config() -> impl Strategy<Value = Config> {
         let names: Vec<String> = config.upstreams.keys().cloned().collect();
         for (name, upstream) in routes {
             let hosts = vec![speedmimi_model::HostPattern::Exact(format!("{name}.file"))];
-            config.routes.insert(name.into(), Route { hosts, ..Route::to(upstream.get(&names)) });
+            config.routes.insert(name.into(), Route { hosts, ..Route::to(upstream.get(&names).as_str()) });
         }
         if config.routes.is_empty() && config.implicit_upstream().is_none() {
             config.routes.insert("a".into(), Route::to(&names[0]));
