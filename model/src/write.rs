@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AccessFormat, AccessLog, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, LogFormat, Management,
-    Log, PathMatch, Route, Scheme, State, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, Log,
+    LogFormat, Management, PathMatch, Route, Scheme, State, TimeoutsPatch, Upstream,
 };
 use crate::fields;
 use crate::object::Object;

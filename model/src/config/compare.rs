@@ -51,9 +51,10 @@ impl Config {
 
     /// Every object, sections included.
     pub fn objects(&self) -> impl Iterator<Item = Object> + '_ {
-        let backends = self.upstreams.iter().flat_map(|(name, group)| {
-            group.backends.iter().map(move |backend| Object::backend(name, &backend.id))
-        });
+        let backends = self
+            .upstreams
+            .iter()
+            .flat_map(|(name, group)| group.backends.iter().map(move |backend| Object::backend(name, &backend.id)));
         let upstreams = self.upstreams.keys().map(|name| Object::Upstream(name.clone()));
         let routes = self.routes.keys().map(|name| Object::Route(name.clone()));
         let sections = fields::sections().map(|name| Object::Section(name.into()));
@@ -84,7 +85,8 @@ impl Config {
                 continue;
             }
             let (one, two) = (self.part(&object).unwrap_or_default(), other.part(&object).unwrap_or_default());
-            let differ = fields::of(&object).iter().filter(|field| field.restart && diff::differ(&one, &two, &field.path));
+            let differ =
+                fields::of(&object).iter().filter(|field| field.restart && diff::differ(&one, &two, &field.path));
             found.extend(differ.map(|field| format!("{name}.{}", field.path)));
         }
         found

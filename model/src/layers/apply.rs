@@ -122,12 +122,7 @@ impl Layers {
     }
 
     /// Puts the fields of a change into the document of an object.
-    fn edit(
-        &self,
-        object: &Object,
-        document: &mut Value,
-        edits: &BTreeMap<String, Edit>,
-    ) -> Result<(), ChangeError> {
+    fn edit(&self, object: &Object, document: &mut Value, edits: &BTreeMap<String, Edit>) -> Result<(), ChangeError> {
         let mut violations = Vec::new();
         let mut wrong = |field: &str, description: String| {
             violations.push(Violation { field: format!("{}.{field}", object.prefix()), description });
@@ -165,7 +160,10 @@ impl Layers {
                 Edit::Reset => {
                     let base = self.file.part(object).unwrap_or_else(|| blank(object));
                     let value = fields::get(&base, field).clone();
-                    if value.is_null() && ["backend.host", "backend.port", "route.upstream"].contains(&&*format!("{}.{field}", object.prefix())) {
+                    if value.is_null()
+                        && ["backend.host", "backend.port", "route.upstream"]
+                            .contains(&&*format!("{}.{field}", object.prefix()))
+                    {
                         let kind = object.kind();
                         wrong(field, format!("has no value to go back to: the file does not have this {kind}; set it"));
                     }

@@ -150,11 +150,12 @@ fn blame(config: &Config, overlay: &Overlay) -> Vec<Problem> {
             if problems.iter().any(|problem| problem.object == object) {
                 continue;
             }
-            let field = match &clash.object {
-                Some(named) if *named == object => format!("{}.{}", object.prefix(), clash.field),
-                _ => object.prefix().to_owned(),
+            let (field, description) = match &clash.object {
+                Some(named) if *named == object => (format!("{}.{}", object.prefix(), clash.field), clash.told.clone()),
+                Some(named) => (object.prefix().to_owned(), format!("{named}: {}", clash.told)),
+                None => (object.prefix().to_owned(), clash.told.clone()),
             };
-            let faults = vec![Violation { field, description: clash.told.clone() }];
+            let faults = vec![Violation { field, description }];
             problems.push(Problem { object, faults, shared: clash.object.is_none(), hollow: false });
         }
     }

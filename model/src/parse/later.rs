@@ -5,11 +5,8 @@ use crate::read::Idle;
 
 type Keys = &'static [(&'static str, Idle)];
 
-pub(crate) const ROOT: Keys = &[
-    ("ssl", Idle::Keys(SSL)),
-    ("listeners", Idle::Nothing),
-    ("overload", Idle::Keys(OVERLOAD)),
-];
+pub(crate) const ROOT: Keys =
+    &[("ssl", Idle::Keys(SSL)), ("listeners", Idle::Nothing), ("overload", Idle::Keys(OVERLOAD))];
 
 pub(crate) const SERVER: Keys = &[
     ("max_concurrent_requests", Idle::Is(&["0"])),

@@ -117,6 +117,9 @@ fn step() -> impl Strategy<Value = Step> {
         vec(field(&object), 0..3).prop_map(move |fields| {
             let mut all = needed.clone();
             all.extend(fields);
+            if all.contains_key("path_exact") {
+                all.remove("path");
+            }
             Change::Add { object: object.clone(), fields: all }
         })
     });
@@ -185,7 +188,8 @@ fn origin(step: usize) -> Origin {
 fn holds(layers: &Layers) -> Result<(), TestCaseError> {
     let effective = layers.effective();
     let yaml = effective.to_yaml();
-    let exported = parse("export", &yaml).map_err(|faults| TestCaseError::fail(faults.render("export", &yaml, false)))?;
+    let exported =
+        parse("export", &yaml).map_err(|faults| TestCaseError::fail(faults.render("export", &yaml, false)))?;
     prop_assert_eq!(&exported, &**effective, "the export reproduces it");
     let stored = serde_json::to_string(layers.overlay()).expect("it can be stored");
     let loaded: Overlay = serde_json::from_str(&stored).map_err(|error| TestCaseError::fail(error.to_string()))?;
@@ -204,7 +208,8 @@ fn explained(layers: &Layers) -> Result<(), TestCaseError> {
         let now = layers.effective().part(&object).expect("it is there");
         let below = file.part(&object);
         let entry = layers.overlay().entry(&object);
-        let get = |document: &Value, path: &str| path.split('.').fold(document.clone(), |value, key| value[key].clone());
+        let get =
+            |document: &Value, path: &str| path.split('.').fold(document.clone(), |value, key| value[key].clone());
         let all = layers.explain(&object);
         prop_assert!(!all.is_empty(), "{object}");
         for field in all {

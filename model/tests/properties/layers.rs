@@ -206,7 +206,7 @@ fn an_upstream_in_use_is_not_removed() {
     let last = refused(&Layers::new(one("b", 1, 1)), &remove(Object::Upstream("u".into()), true));
     assert!(matches!(last, ChangeError::Unroutable(_)), "{last}");
     let nowhere = refused(&gone, &Change::Clear(Selector::Object(Object::Route("r".into()))));
-    assert!(nowhere.to_string().contains("route.upstream"), "{nowhere}");
+    assert!(nowhere.to_string().contains("route r: unknown upstream \"u\""), "{nowhere}");
 }
 
 #[test]
@@ -260,15 +260,15 @@ fn each_field_says_where_it_comes_from() {
 fn the_stored_form_is_stable() {
     let layers = Layers::new(one("b", 100, 10));
     let layers = after(&layers, &Change::set(backend("b"), "max_conn", 20));
-    let layers = after(&layers, &add(Object::Upstream("v".into()), json!({ "load_balancer": "round_robin" })));
     let layers = after(&layers, &add(Object::Route("r".into()), json!({ "upstream": "u" })));
+    let layers = after(&layers, &add(Object::Upstream("v".into()), json!({ "load_balancer": "round_robin" })));
     let layers = after(&layers, &remove(backend("b"), false));
     let origin = json!({ "who": "ann", "at": 1, "revision": 2 });
     let expected = json!({ "version": 1, "entries": [
         { "object": { "kind": "backend", "upstream": "u", "id": "b" }, "change": "removed", "origin": origin },
-        { "object": { "kind": "upstream", "name": "v" }, "change": "added", "order": 0, "origin": origin,
+        { "object": { "kind": "upstream", "name": "v" }, "change": "added", "order": 1, "origin": origin,
           "fields": { "load_balancer": { "value": "round_robin", "origin": origin } } },
-        { "object": { "kind": "route", "name": "r" }, "change": "added", "order": 1, "origin": origin,
+        { "object": { "kind": "route", "name": "r" }, "change": "added", "order": 0, "origin": origin,
           "fields": { "upstream": { "value": "u", "origin": origin } } },
     ]});
     assert_eq!(serde_json::to_value(layers.overlay()).expect("it can be stored"), expected);

@@ -86,7 +86,8 @@ impl Reference {
                 match object {
                     Object::Section(_) => return None,
                     Object::Upstream(name) => {
-                        let beneath = |other: &Object| matches!(other, Object::Backend { upstream, .. } if upstream == name);
+                        let beneath =
+                            |other: &Object| matches!(other, Object::Backend { upstream, .. } if upstream == name);
                         if !cascade && next.now.keys().any(beneath) {
                             return None;
                         }
@@ -175,10 +176,16 @@ fn set(thing: &mut Thing, field: &str, value: &serde_json::Value, blank: &Thing)
     }
     let seconds = || Some(std::time::Duration::from_secs(value.as_str()?.strip_suffix('s')?.parse().ok()?));
     match (thing, field) {
-        (Thing::Backend(backend), "name") => backend.name = Some(value.as_str()?.into()).filter(|name: &String| !name.contains('\u{7}')),
+        (Thing::Backend(backend), "name") => {
+            backend.name = Some(value.as_str()?.into()).filter(|name: &String| !name.contains('\u{7}'))
+        }
         (Thing::Backend(backend), "host") => backend.host = value.as_str().filter(|host| !host.contains(' '))?.into(),
-        (Thing::Backend(backend), "port") => backend.port = u16::try_from(value.as_u64()?).ok().filter(|port| *port > 0)?,
-        (Thing::Backend(backend), "weight") => backend.weight = value.as_u64().filter(|weight| (1..=1000).contains(weight))? as u32,
+        (Thing::Backend(backend), "port") => {
+            backend.port = u16::try_from(value.as_u64()?).ok().filter(|port| *port > 0)?
+        }
+        (Thing::Backend(backend), "weight") => {
+            backend.weight = value.as_u64().filter(|weight| (1..=1000).contains(weight))? as u32
+        }
         (Thing::Backend(backend), "max_conn") => backend.max_conn = value.as_i64()? as i32,
         (Thing::Backend(backend), "active") => backend.active = value.as_bool()?,
         (Thing::Backend(backend), "labels") => {
@@ -203,7 +210,8 @@ fn set(thing: &mut Thing, field: &str, value: &serde_json::Value, blank: &Thing)
             route.hosts = value.as_array()?.iter().map(host).collect::<Option<_>>()?;
         }
         (Thing::Route(route), "headers.request.set") => {
-            let fields = value.as_object()?.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+            let fields =
+                value.as_object()?.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
             route.headers.request.set = fields.collect::<Option<_>>()?;
         }
         (Thing::Server(server), "read_timeout") => server.read_timeout = seconds()?,

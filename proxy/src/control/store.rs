@@ -84,12 +84,7 @@ impl Store {
 
     /// The store after a change, and the object that it names or adds; none where it is about everything. The revision
     /// stays where everything was so already.
-    pub fn change(
-        &self,
-        change: &Change,
-        guard: &Guard,
-        author: &Author,
-    ) -> Result<(Self, Option<Object>), Refused> {
+    pub fn change(&self, change: &Change, guard: &Guard, author: &Author) -> Result<(Self, Option<Object>), Refused> {
         let named = named(change);
         if let Some(object) = named.as_ref().filter(|object| self.revision_of(object) > 0) {
             self.check(Some(object), guard)?;
