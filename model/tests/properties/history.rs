@@ -143,6 +143,11 @@ fn step() -> impl Strategy<Value = Step> {
         4 => remove,
         2 => config().prop_map(|document| Change::Apply(Box::new(document))),
         1 => Just(Change::Clear(Selector::All)),
+        3 => object().prop_map(|object| Change::Clear(Selector::Object(object))),
+        2 => object().prop_flat_map(|object| {
+            let field = field(&object).prop_filter("one that goes back", |(field, _)| resettable(field));
+            field.prop_map(move |(field, _)| Change::Clear(Selector::Field(object.clone(), field)))
+        }),
     ];
     let rule = select(vec![Conflict::Overlay, Conflict::File]);
     prop_oneof![
@@ -256,6 +261,9 @@ proptest! {
                     let (again, nothing) = next.reload(*file, rule).expect("it fitted before");
                     prop_assert_eq!(nothing, Default::default(), "nothing is left hanging");
                     prop_assert_eq!(again.overlay(), next.overlay());
+                    if rule == Conflict::Overlay {
+                        kept(&reference, &layers, &next, &summary.conflicts)?;
+                    }
                     layers = next;
                     reference = Reference { file: things(layers.file()), now: things(layers.effective()) };
                     // Overlays over another file need not fit this one.
@@ -348,6 +356,35 @@ proptest! {
         prop_assert_eq!(&**cleared.effective(), &other);
         prop_assert!(cleared.overlay().is_empty());
     }
+}
+
+/// What the API set is what it was after a reload, and the rest is the new file's, but for what is reported as gone.
+fn kept(reference: &Reference, old: &Layers, new: &Layers, told: &[String]) -> Result<(), TestCaseError> {
+    let (file, now) = (things(new.file()), things(new.effective()));
+    let gone = |object: &Object| {
+        let beginning = format!("{object}: ");
+        let gone =
+            |line: &String| line.starts_with(&beginning) && (line.contains("forgotten") || line.contains("it goes"));
+        told.iter().any(gone)
+    };
+    for object in file.keys().chain(reference.now.keys()) {
+        // A backend is there only where its upstream is.
+        let upstream = match object {
+            Object::Backend { upstream, .. } => Some(Object::Upstream(upstream.clone())),
+            _ => None,
+        };
+        if upstream.as_ref().is_some_and(|upstream| gone(upstream) || !now.contains_key(upstream)) || gone(object) {
+            continue;
+        }
+        // What was removed and added again is of the API as a whole, which the reference does not know.
+        let again = old.overlay().entry(object).is_some_and(|entry| matches!(entry.presence, Presence::Added { .. }));
+        let expected = match again {
+            true => reference.now.get(object).cloned(),
+            false => reference.reloaded(object, &file),
+        };
+        prop_assert_eq!(now.get(object), expected.as_ref(), "{}", object);
+    }
+    Ok(())
 }
 
 /// Whatever a change put into the overlay bears its origin, and nothing else does.

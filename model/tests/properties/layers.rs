@@ -358,3 +358,23 @@ fn what_needs_a_restart_is_named_key_by_key() {
     assert!(!marked("server.max_conn") && !marked("state.conflict"));
     assert!(old.restart_differences(&one("c", 1, 1)).is_empty());
 }
+
+/// The shortest of many is what the work costs, whatever else the machine does.
+#[test]
+fn a_change_among_five_hundred_backends_takes_less_than_five_milliseconds() {
+    let backends = (0..500).map(|n| Backend { id: format!("b{n}"), ..Backend::new("10.0.0.1", 80) }).collect();
+    let upstream = Upstream { backends, ..Upstream::default() };
+    let config = Config { upstreams: BTreeMap::from([("u".into(), upstream)]), ..Config::default() };
+    let mut layers = Layers::new(config);
+    for n in 0..250 {
+        layers = after(&layers, &set(&backend(&format!("b{n}")), json!({ "max_conn": 7, "labels": { "zone": "a" } })));
+    }
+    let cost = (0..50).map(|n| {
+        let begin = std::time::Instant::now();
+        layers = after(&layers, &Change::set(backend("b400"), "max_conn", n + 1));
+        begin.elapsed()
+    });
+    let shortest = cost.min().expect("there were fifty");
+    println!("{shortest:?}");
+    assert!(shortest < std::time::Duration::from_millis(5), "{shortest:?}");
+}

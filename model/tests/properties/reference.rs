@@ -107,10 +107,63 @@ impl Reference {
                 next.now = things(document);
             }
             Change::Clear(Selector::All) => next.now = self.file.clone(),
-            Change::Clear(Selector::Object(_) | Selector::Field(..)) => return None,
+            Change::Clear(Selector::Object(object)) => next.take_back(object)?,
+            Change::Clear(Selector::Field(object, field)) => {
+                let fields = BTreeMap::from([(field.clone(), Edit::Reset)]);
+                return self.apply(&Change::Update { object: object.clone(), fields }, earlier);
+            }
             Change::Restore(_) => next.now = earlier.last()?.clone(),
         }
         next.is_valid().then_some(next)
+    }
+
+    /// One object goes back to the file; nothing where that is refused.
+    fn take_back(&mut self, object: &Object) -> Option<()> {
+        let beneath = |other: &Object| matches!((other, object), (Object::Backend { upstream, .. }, Object::Upstream(name)) if upstream == name);
+        let led_here = |thing: &Thing| matches!((thing, object), (Thing::Route(route), Object::Upstream(name)) if route.upstream == *name);
+        match (self.now.contains_key(object), self.file.get(object)) {
+            (false, None) => return None,
+            (true, None) => {
+                if self.now.keys().any(beneath) || self.now.values().any(led_here) {
+                    return None;
+                }
+                self.now.remove(object);
+            }
+            (is_there, Some(file)) => {
+                if let Object::Backend { upstream, .. } = object
+                    && !self.now.contains_key(&Object::Upstream(upstream.clone()))
+                {
+                    return None;
+                }
+                if !is_there {
+                    let back = self.file.iter().filter(|(other, _)| beneath(other));
+                    self.now.extend(back.map(|(other, thing)| (other.clone(), thing.clone())));
+                }
+                self.now.insert(object.clone(), file.clone());
+            }
+        }
+        Some(())
+    }
+
+    /// What an object is after a reload under which the API holds: each field that is not the old file's is kept.
+    /// Nothing where that cannot be told from here.
+    pub(crate) fn reloaded(&self, object: &Object, new: &Things) -> Option<Thing> {
+        let (old, now, new) = (self.file.get(object), self.now.get(object), new.get(object));
+        match (old, now, new) {
+            (None, Some(now), _) => Some(now.clone()),
+            (None, None, new) => new.cloned(),
+            (Some(_), None, _) | (Some(_), Some(_), None) => None,
+            (Some(old), Some(now), Some(new)) => {
+                let mut merged = new.clone();
+                for field in FIELDS {
+                    let mut probe = now.clone();
+                    if reset(&mut probe, field, old).is_some() && probe != *now {
+                        reset(&mut merged, field, now)?;
+                    }
+                }
+                Some(merged)
+            }
+        }
     }
 
     fn is_valid(&self) -> bool {
@@ -149,6 +202,28 @@ impl Reference {
         names.collect()
     }
 }
+
+/// Every field that histories change.
+const FIELDS: [&str; 18] = [
+    "name",
+    "host",
+    "port",
+    "weight",
+    "max_conn",
+    "active",
+    "labels",
+    "health_check",
+    "load_balancer",
+    "timeouts.connect",
+    "timeouts.total",
+    "pool.max_idle",
+    "upstream",
+    "hosts",
+    "path",
+    "headers.request.set",
+    "read_timeout",
+    "limits.body",
+];
 
 fn blank(object: &Object) -> Option<Thing> {
     Some(match object {
@@ -246,6 +321,7 @@ fn reset(thing: &mut Thing, field: &str, base: &Thing) -> Option<()> {
         (Thing::Route(route), Thing::Route(base)) => match field {
             "upstream" => route.upstream.clone_from(&base.upstream),
             "hosts" => route.hosts.clone_from(&base.hosts),
+            "path" => route.path.clone_from(&base.path),
             "headers.request.set" => route.headers.request.set.clone_from(&base.headers.request.set),
             _ => return None,
         },
