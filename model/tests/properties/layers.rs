@@ -201,6 +201,8 @@ fn an_upstream_in_use_is_not_removed() {
     assert_eq!(gone.overlay().entries().count(), 2, "one tombstone, and the route");
     let empty = after(&gone, &add(upstream.clone(), json!({})));
     assert!(empty.effective().upstreams["u"].backends.is_empty(), "the file's backends do not come back with it");
+    let (loaded, _) = Layers::load(layers.file().clone(), empty.overlay().clone());
+    assert_eq!(loaded.effective(), empty.effective(), "nor after a restart");
     let back = after(&gone, &Change::Clear(Selector::Object(upstream.clone())));
     assert_eq!(back.effective().upstreams["u"], layers.file().upstreams["u"]);
     let last = refused(&Layers::new(one("b", 1, 1)), &remove(Object::Upstream("u".into()), true));
@@ -235,6 +237,22 @@ fn added_backends_stand_behind_the_others_in_the_order_of_adding() {
     let (layers, _) = Layers::load(one("m", 1, 1), overlay);
     let ids: Vec<_> = layers.effective().upstreams["u"].backends.iter().map(|backend| backend.id.as_str()).collect();
     assert_eq!(ids, ["m", "z", "a", "k", "h:1"]);
+}
+
+#[test]
+fn what_becomes_the_files_again_stands_where_the_file_has_it() {
+    let text = "{backends: {u: [{id: a, host: h, port: 1}, {id: b, host: h, port: 2}]}}";
+    let layers = Layers::new(file(text));
+    let again = after(&layers, &remove(backend("a"), false));
+    let again = after(&again, &add(backend("a"), json!({ "host": "h", "port": 3 })));
+    let ids = |layers: &Layers| {
+        let backends = &layers.effective().upstreams["u"].backends;
+        backends.iter().map(|backend| backend.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&again), ["b", "a"]);
+    let same = after(&again, &Change::set(backend("a"), "port", 1));
+    assert!(same.overlay().is_empty());
+    assert_eq!(ids(&same), ["a", "b"]);
 }
 
 #[test]
