@@ -12,9 +12,9 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Said, Setup, run};
-use crate::control::{Controller, Lifecycle};
 use crate::listen;
 use crate::live::Live;
+use crate::snapshot::{Addresses, Snapshot};
 use crate::telemetry::access_log::AccessLog;
 
 const REQUESTS: usize = 5_000;
@@ -75,12 +75,14 @@ fn allocations(request: &'static [u8], answer: &'static [u8], logged: bool) -> u
     let (sender, receiver) = mpsc::unbounded_channel();
     runtime.block_on(async {
         let live = Arc::new(Live::new(1));
-        let lifecycle = Arc::new(Lifecycle::new());
-        let setup = crate::control::Setup { config, file: None, live: live.clone(), lifecycle, descriptors: 1000 };
-        let (controller, _control) = Controller::prepare(setup).await;
+        let addresses: Addresses =
+            [(("127.0.0.1".to_owned(), address.port()), Arc::from([address]))].into_iter().collect();
+        let snapshot = Arc::new(Snapshot::compile(&config, 1, &live, &addresses, 1000));
+        for state in live.backends() {
+            state.slots.set_closed(false);
+        }
         let socket = bound.into_sockets().remove(0);
         let log = log.as_ref().map(|log| log.ring());
-        let snapshot = controller.snapshot();
         let setup = Setup { index: 0, socket, receiver, snapshot, live, peers: vec![sender.clone()], log };
         tokio::task::spawn_local(run(setup));
     });
