@@ -275,20 +275,13 @@ fn access_log() -> Value {
 }
 
 fn state() -> Value {
-    object(json!({
-        "dir": restart(json!({
-            "type": "string",
-            "description": "Folder of the store; default $STATE_DIRECTORY, else the user's state folder.",
-        })),
-        "persist": restart(json!({
-            "type": "boolean",
-            "default": true,
-            "description": "Whether changes made through the API survive a restart.",
-        })),
+    let mut schema = object(json!({
         "conflict": {
             "enum": ["overlay", "file"],
             "default": "overlay",
             "description": "What holds where a reload contradicts them.",
         },
-    }))
+    }));
+    with_later(&mut schema, later::STATE);
+    schema
 }

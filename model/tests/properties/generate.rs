@@ -217,10 +217,5 @@ fn plain() -> impl Strategy<Value = String> {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    let dir = option::of("[a-z/]{1,8}".prop_map(Into::into));
-    (dir, any::<bool>(), select(vec![Conflict::Overlay, Conflict::File])).prop_map(|(dir, persist, conflict)| State {
-        dir,
-        persist,
-        conflict,
-    })
+    select(vec![Conflict::Overlay, Conflict::File]).prop_map(|conflict| State { conflict })
 }
