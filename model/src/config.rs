@@ -8,11 +8,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 use speedmimi_policy::Algorithm;
 
+mod compare;
 mod health;
 mod route;
+mod spelled;
+mod state;
 
 pub use health::{HealthCheck, HealthCheckKind, StatusRanges};
 pub use route::{HeaderEdits, HeaderOps, HostPattern, PathMatch, Protocols, Route};
+pub use spelled::Spelled;
+pub use state::{Conflict, State};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +36,10 @@ pub struct Config {
     pub log: Log,
     /// One line an exchange; off by default.
     pub access_log: Option<AccessLog>,
+    /// What is kept of the changes made through the API.
+    pub state: State,
+    /// Which keys the file spells out; it makes no difference to what is configured.
+    pub spelled: Spelled,
 }
 
 impl Default for Config {
@@ -43,6 +52,8 @@ impl Default for Config {
             admin: Management::on(9091),
             log: Log::default(),
             access_log: None,
+            state: State::default(),
+            spelled: Spelled::default(),
         }
     }
 }
@@ -80,22 +91,6 @@ impl Config {
             .and_then(|route| protocol(&route.protocols).or(route.load_balancer))
             .or(upstream.load_balancer)
             .unwrap_or_default()
-    }
-
-    /// The keys in which the other configuration differs and that only a restart can change: `server.port`,
-    /// `log.level`; `access_log` alone where one of the two has none.
-    pub fn restart_differences(&self, other: &Self) -> Vec<String> {
-        let needs_restart = |path: &String| {
-            let of_server = ["server.host", "server.port", "server.workers"].contains(&path.as_str());
-            of_server || ["grpc.", "admin.", "log.", "access_log."].iter().any(|section| path.starts_with(section))
-        };
-        let differences = crate::diff::diff(self, other).into_iter().map(|difference| difference.path);
-        let mut fields: Vec<String> = differences.filter(needs_restart).collect();
-        if self.access_log.is_some() != other.access_log.is_some() {
-            fields.retain(|field| !field.starts_with("access_log."));
-            fields.push("access_log".into());
-        }
-        fields
     }
 }
 
@@ -187,7 +182,7 @@ pub struct Upstream {
     pub pool: Pool,
     /// Check of backends that have none of their own.
     pub health_check: Option<HealthCheck>,
-    /// In the order of the file; those added through the API come last, by id.
+    /// In the order of the file; those added through the API come last, in the order of adding.
     pub backends: Vec<Backend>,
 }
 

@@ -1,14 +1,21 @@
 //! What differs between two configurations, key by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::fields;
+use crate::object::Object;
 
 /// One key with another value; `None` is a key that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
+    /// Whose key it is.
+    pub object: Object,
+    /// The key inside the object, as in `timeouts.connect`.
+    pub field: String,
     /// The key; backends are named by their ids: `backends.default.b1.weight`.
     pub path: String,
     /// Value before.
@@ -17,27 +24,49 @@ pub struct Difference {
     pub new: Option<String>,
 }
 
+impl fmt::Display for Difference {
+    /// A line as operators read it: `~ backends.default.b1.max_conn: 100 → 200`, `+ KEY: NEW`, `- KEY: OLD`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.path;
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => write!(formatter, "~ {path}: {old} → {new}"),
+            (None, Some(new)) => write!(formatter, "+ {path}: {new}"),
+            (Some(old), None) => write!(formatter, "- {path}: {old}"),
+            (None, None) => write!(formatter, "  {path}"),
+        }
+    }
+}
+
 /// Every difference, in the order of the keys. A list of values is one value; the order of backends is none.
 pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
-    leaves(old, new).into_iter().map(|Leaf { path, old, new }| Difference { path: path.join("."), old, new }).collect()
-}
-
-/// A difference whose path is still in parts: names may have dots in them.
-#[derive(Debug)]
-pub(crate) struct Leaf {
-    pub(crate) path: Vec<String>,
-    pub(crate) old: Option<String>,
-    pub(crate) new: Option<String>,
-}
-
-/// Every difference, in the order of the keys.
-pub(crate) fn leaves(old: &Config, new: &Config) -> Vec<Leaf> {
     let (mut old, mut new) = (flat(old), flat(new));
-    let mut paths: Vec<Vec<String>> = old.keys().chain(new.keys()).cloned().collect();
-    paths.sort();
-    paths.dedup();
-    let both = paths.into_iter().map(|path| Leaf { old: old.remove(&path), new: new.remove(&path), path });
-    both.filter(|leaf| leaf.old != leaf.new).collect()
+    let paths: BTreeSet<Vec<String>> = old.keys().chain(new.keys()).cloned().collect();
+    let both = paths.into_iter().map(|path| (old.remove(&path), new.remove(&path), path));
+    both.filter(|(old, new, _)| old != new)
+        .map(|(old, new, path)| {
+            let (object, field) = split(&path);
+            Difference { object, field, path: path.join("."), old, new }
+        })
+        .collect()
+}
+
+/// Whether a field has another value.
+pub(crate) fn differ(one: &Value, two: &Value, field: &str) -> bool {
+    fields::get(one, field) != fields::get(two, field)
+}
+
+/// The object and its key; a path comes in parts because names may have dots in them.
+fn split(path: &[String]) -> (Object, String) {
+    let part = |index: usize| path.get(index).cloned().unwrap_or_default();
+    let (object, rest) = match part(0).as_str() {
+        "backends" if path.len() > 2 => (Object::backend(part(1), part(2)), 3),
+        "backends" => (Object::Upstream(part(1)), 0),
+        "upstreams" => (Object::Upstream(part(1)), 2),
+        "routing" => (Object::Route(part(1)), 2),
+        section => (Object::Section(section.to_owned()), 1),
+    };
+    let field = if rest == 0 { part(0) } else { path.get(rest..).unwrap_or_default().join(".") };
+    (object, field)
 }
 
 fn flat(config: &Config) -> BTreeMap<Vec<String>, String> {

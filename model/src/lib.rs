@@ -4,11 +4,15 @@
 //! configuration in force: the file and, over it, what was changed through the API. [`Layers::apply`] is the one door
 //! for change: pure, all or nothing.
 
+mod across;
 mod change;
 mod config;
 mod diff;
 mod fault;
+mod fields;
 mod layers;
+mod object;
+mod overlay;
 mod parse;
 mod read;
 mod rules;
@@ -16,15 +20,17 @@ mod schema;
 mod tree;
 mod write;
 
-pub use change::{BackendPatch, Change, ChangeError, Kind, Patch, Violation};
+pub use change::{Change, ChangeError, Edit, Selector, Violation};
 pub use config::{
-    AccessFormat, AccessLog, Backend, Config, HalfClose, HeaderEdits, HeaderOps, HealthCheck, HealthCheckKind,
-    HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route, Scheme, Server, ServerLimits,
-    StatusRanges, Timeouts, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps, HealthCheck,
+    HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route, Scheme, Server,
+    ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch, Upstream,
 };
 pub use diff::{Difference, diff};
 pub use fault::{Fault, Faults};
-pub use layers::{Layers, Overlay, ReloadError, ReloadSummary, Touched};
+pub use layers::{Explained, Layer, Layers, Problem, ReloadError, ReloadSummary};
+pub use object::{Kind, Object};
+pub use overlay::{Entry, Held, Origin, Overlay, Presence, Row};
 pub use parse::parse;
 pub use schema::schema;
 pub use speedmimi_policy::Algorithm;

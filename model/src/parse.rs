@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{AccessFormat, AccessLog, Config, Level, Log, LogFormat, Management};
+use crate::across;
+use crate::config::{AccessFormat, AccessLog, Config, Conflict, Level, Log, LogFormat, Management, Spelled, State};
 use crate::fault::Faults;
+use crate::fields;
 use crate::read::{At, Section, Sink};
 use crate::rules;
 use crate::tree::{self, Value};
@@ -11,22 +13,29 @@ use crate::tree::{self, Value};
 mod backends;
 mod check;
 pub(crate) mod later;
+mod object;
 mod routing;
 mod server;
+
+pub(crate) use object::object;
 
 /// Reads a configuration, YAML or JSON. The name of the file is the caller's to print beside the faults.
 pub fn parse(_file_name: &str, text: &str) -> Result<Config, Faults> {
     let root = tree::read(text).map_err(|fault| Faults(vec![fault]))?;
     let sink = Sink::default();
-    let config = document(At { sink: &sink, path: "", node: &root });
+    let mut config = document(At { sink: &sink, path: "", node: &root });
     let faults = sink.into_faults();
-    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    config.spelled = Spelled::of(&root, &config);
+    Ok(config)
 }
 
 fn document(at: At<'_>) -> Config {
     let mut root = Section::open(at);
     let mut config = Config::default();
-    root.set("server", &mut config.server, |at| Some(server::read(at)));
+    sections(&mut root, &mut config);
     let mut upstreams = BTreeMap::new();
     let before = at.sink.count();
     root.visit("upstreams", |at| backends::upstreams(at, &mut upstreams));
@@ -36,26 +45,48 @@ fn document(at: At<'_>) -> Config {
     }
     let readable = at.sink.count() == before && !matches!(at.node.value, Value::Scalar(_) | Value::Sequence(_));
     if upstreams.is_empty() && readable {
-        root.fault("backends", "there is no backend: name at least one, with host and port");
+        root.fault("backends", across::no_backend());
     }
     config.upstreams = upstreams;
     if let Some(routes) = root.read("routing", |at| Some(routing::read(at, &config.upstreams))) {
         config.routes = routes;
     }
     if !root.names("routing") && readable && !config.upstreams.is_empty() && config.implicit_upstream().is_none() {
-        let names: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
-        root.fault(
-            "routing",
-            format!("where requests go is not said: add routes to {}, or name one of them default", names.join(", ")),
-        );
+        root.fault("routing", across::nowhere(&config));
     }
+    root.finish();
+    config
+}
+
+/// Whether a section has this name, now or in a later version.
+pub(crate) fn is_section(name: &str) -> bool {
+    fields::sections().any(|section| section == name) || later::ROOT.iter().any(|(section, _)| *section == name)
+}
+
+/// Reads the sections that stand there.
+fn sections(root: &mut Section<'_>, config: &mut Config) {
+    root.set("server", &mut config.server, |at| Some(server::read(at)));
     root.set("grpc", &mut config.grpc, |at| Some(management(at, 9090, true)));
     root.set("admin", &mut config.admin, |at| Some(management(at, 9091, false)));
     root.later(later::ROOT);
     root.set("log", &mut config.log, |at| Some(log(at)));
-    config.access_log = root.read("access_log", access_log);
-    root.finish();
-    config
+    root.visit("access_log", |at| config.access_log = access_log(at));
+    root.set("state", &mut config.state, |at| Some(state(at)));
+}
+
+fn state(at: At<'_>) -> State {
+    let mut section = Section::open(at);
+    let mut state = State { dir: section.read("dir", |at| at.rule("a path", rules::file)), ..State::default() };
+    section.set("persist", &mut state.persist, |at| at.boolean());
+    section.set("conflict", &mut state.conflict, |at| {
+        at.rule("overlay or file", |text| match text {
+            "overlay" => Ok(Conflict::Overlay),
+            "file" => Ok(Conflict::File),
+            _ => Err(rules::unknown("value", text, &["overlay", "file"])),
+        })
+    });
+    section.finish();
+    state
 }
 
 fn management(at: At<'_>, port: u16, unix: bool) -> Management {

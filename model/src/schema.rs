@@ -37,6 +37,7 @@ pub fn schema() -> Value {
             "admin": management(9091, false),
             "log": log(),
             "access_log": access_log(),
+            "state": state(),
         },
         "$defs": {
             "algorithm": { "enum": algorithms },
@@ -79,11 +80,18 @@ fn restart(mut schema: Value) -> Value {
     schema
 }
 
+/// What is said of a key whose time has not come.
+const LATER: &str = "Not available in this version; what asks for nothing is accepted.";
+
+/// Whether a key's time has not come.
+pub(crate) fn is_later(schema: &Value) -> bool {
+    schema["description"] == LATER
+}
+
 /// Adds the keys of later versions, with what may stand there until then.
 fn with_later(schema: &mut Value, keys: &[(&'static str, Idle)]) {
     for (key, idle) in keys {
-        let told = "Not available in this version; what asks for nothing is accepted.";
-        schema["properties"][*key] = described(told, idle_values(idle));
+        schema["properties"][*key] = described(LATER, idle_values(idle));
     }
 }
 
@@ -195,7 +203,7 @@ fn timeouts() -> Value {
 
 fn upstream() -> Value {
     let mut schema = object(json!({
-        "load_balancer": { "$ref": "#/$defs/algorithm" },
+        "load_balancer": { "$ref": "#/$defs/algorithm", "default": Algorithm::default().as_str() },
         "timeouts": { "$ref": "#/$defs/timeouts" },
         "pool": object(json!({
             "max_idle": integer(0, 1_000_000, Some(50), "Idle connections a backend, over all workers."),
@@ -264,4 +272,23 @@ fn access_log() -> Value {
             "sample": { "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1 },
         })),
     ))
+}
+
+fn state() -> Value {
+    object(json!({
+        "dir": restart(json!({
+            "type": "string",
+            "description": "Folder of the store; default $STATE_DIRECTORY, else the user's state folder.",
+        })),
+        "persist": restart(json!({
+            "type": "boolean",
+            "default": true,
+            "description": "Whether changes made through the API survive a restart.",
+        })),
+        "conflict": {
+            "enum": ["overlay", "file"],
+            "default": "overlay",
+            "description": "What holds where a reload contradicts them.",
+        },
+    }))
 }

@@ -60,6 +60,30 @@ impl Node {
 }
 
 impl Node {
+    /// A document that comes from the API: it has no places.
+    pub(crate) fn from_json(json: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(switch) => Value::Scalar(switch.to_string()),
+            Json::Number(number) => Value::Scalar(number.to_string()),
+            Json::String(text) => Value::Scalar(text.clone()),
+            Json::Array(items) => Value::Sequence(items.iter().map(Self::from_json).collect()),
+            Json::Object(entries) => {
+                let key = |text: &String| Key { text: text.clone(), place: Place::default() };
+                Value::Mapping(entries.iter().map(|(name, value)| (key(name), Self::from_json(value))).collect())
+            }
+        };
+        Self { place: Place::default(), value }
+    }
+
+    /// The value of a key, if this is a mapping and has something there.
+    pub(crate) fn at(&self, key: &str) -> Option<&Self> {
+        let Value::Mapping(entries) = &self.value else { return None };
+        let (_, node) = entries.iter().find(|(known, _)| known.text == key)?;
+        (!matches!(node.value, Value::Null)).then_some(node)
+    }
+
     /// Levels below the node; at most [`DEPTH`], which bounds the recursion.
     fn levels(&self) -> usize {
         let below = match &self.value {

@@ -4,9 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AccessFormat, Backend, Config, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, LogFormat, Management,
-    PathMatch, Route, Scheme, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, Log,
+    LogFormat, Management, PathMatch, Route, Scheme, State, TimeoutsPatch, Upstream,
 };
+use crate::fields;
+use crate::object::Object;
 use crate::rules::write_duration;
 
 impl Config {
@@ -19,31 +21,35 @@ impl Config {
         root.insert("routing".into(), map(&self.routes, route));
         root.insert("grpc".into(), management(&self.grpc));
         root.insert("admin".into(), management(&self.admin));
-        let level = match self.log.level {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-            Level::Trace => "trace",
-        };
-        let format = self.log.format.map(|format| match format {
-            LogFormat::Text => "text",
-            LogFormat::Json => "json",
-        });
-        root.insert("log".into(), present(json!({ "level": level, "format": format, "file": self.log.file })));
-        if let Some(log) = &self.access_log {
-            let AccessFormat::Json = log.format;
-            root.insert(
-                "access_log".into(),
-                present(json!({ "format": "json", "file": log.file, "sample": log.sample })),
-            );
+        root.insert("log".into(), log(&self.log));
+        if let Some(written) = &self.access_log {
+            root.insert("access_log".into(), access_log(written));
         }
+        root.insert("state".into(), state(&self.state));
         Value::Object(root)
     }
 
     /// As YAML.
     pub fn to_yaml(&self) -> String {
         serde_yaml::to_string(&self.to_json()).expect("a tree of plain values can always be written")
+    }
+
+    /// One object as it stands in the file, or nothing where there is none of that name.
+    pub fn part(&self, object: &Object) -> Option<Value> {
+        Some(match object {
+            Object::Backend { upstream, id } => backend(self.backend(upstream, id)?),
+            Object::Upstream(name) => upstream(self.upstreams.get(name)?),
+            Object::Route(name) => route(self.routes.get(name)?),
+            Object::Section(name) => match name.as_str() {
+                "server" => self.server(),
+                "grpc" => management(&self.grpc),
+                "admin" => management(&self.admin),
+                "log" => log(&self.log),
+                "access_log" => self.access_log.as_ref().map_or_else(|| "off".into(), access_log),
+                "state" => state(&self.state),
+                _ => return None,
+            },
+        })
     }
 
     fn server(&self) -> Value {
@@ -69,6 +75,23 @@ impl Config {
             "half_close": match server.half_close { HalfClose::Cancel => "cancel", HalfClose::Keep => "keep" },
         }))
     }
+}
+
+/// An object of which nobody says anything yet: every default, without what has none.
+pub(crate) fn blank(object: &Object) -> Value {
+    let (mut document, needed): (Value, &[&str]) = match object {
+        Object::Backend { .. } => (backend(&Backend::new("", 0)), &["id", "host", "port"]),
+        Object::Upstream(_) => (upstream(&Upstream::default()), &[]),
+        Object::Route(_) => (route(&Route::to("")), &["upstream"]),
+        Object::Section(_) => (Config::default().part(object).unwrap_or_default(), &[]),
+    };
+    for key in needed {
+        fields::put(&mut document, key, Value::Null);
+    }
+    if let Object::Backend { id, .. } = object {
+        fields::put(&mut document, "id", id.as_str().into());
+    }
+    document
 }
 
 fn map<T>(entries: &std::collections::BTreeMap<String, T>, each: impl Fn(&T) -> Value) -> Value {
@@ -170,4 +193,32 @@ fn management(management: &Management) -> Value {
         "port": management.port,
         "unix": management.unix,
     }))
+}
+
+fn log(log: &Log) -> Value {
+    let level = match log.level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    };
+    let format = log.format.map(|format| match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    });
+    present(json!({ "level": level, "format": format, "file": log.file }))
+}
+
+fn access_log(log: &AccessLog) -> Value {
+    let AccessFormat::Json = log.format;
+    present(json!({ "format": "json", "file": log.file, "sample": log.sample }))
+}
+
+fn state(state: &State) -> Value {
+    let conflict = match state.conflict {
+        Conflict::Overlay => "overlay",
+        Conflict::File => "file",
+    };
+    present(json!({ "dir": state.dir, "persist": state.persist, "conflict": conflict }))
 }

@@ -178,3 +178,35 @@ fn short_forms_mean_the_long_ones() {
     assert_eq!(config.server.workers, NonZeroUsize::new(2));
     assert_eq!(parse("byte order mark", &format!("\u{feff}# comment\r\n{long}\r\n")), Ok(config));
 }
+
+/// What later versions will do anyway may be spelled out today.
+#[test]
+fn defaults_of_later_keys_are_accepted_and_nothing_else() {
+    let upstream = |policy: &str| format!("{{backends: {{u: []}}, upstreams: {{u: {{{policy}}}}}}}");
+    for (policy, other) in [
+        (
+            "retry: {max_retries: 2, backoff_factor: 0.5, statuses: [], budget_percent: 20, budget_min: 3, buffer: 64KiB}",
+            "retry: {max_retries: 3}",
+        ),
+        (
+            "circuit_breaker: {failure_threshold: 5, success_threshold: 3, timeout: 60s, max_ejected_percent: 50, last_backend: keep}",
+            "circuit_breaker: {last_backend: open}",
+        ),
+        ("affinity: {}", "affinity: {type: cookie}"),
+        ("affinity: {type: none, wait: 5s}", "affinity: {key_file: F}"),
+    ] {
+        assert!(parse("default", &upstream(policy)).is_ok(), "{policy}");
+        let faults = parse("other", &upstream(other)).expect_err("it asks for something").to_string();
+        assert!(faults.contains("not available in this version"), "{faults}");
+    }
+    for (section, other) in [
+        ("overload: {swap: {warning: 30, critical: 50}}", "overload: {swap: {warning: 31}}"),
+        ("overload: {connections: {warning: 75, critical: 94}}", "overload: {connections: {critical: 95}}"),
+        ("ssl: {enabled: false, certificates: []}", "ssl: {enabled: false, client_ca_file: ca.pem}"),
+    ] {
+        let root = |section: &str| format!("{{backends: {{u: []}}, {section}}}");
+        assert!(parse("default", &root(section)).is_ok(), "{section}");
+        let faults = parse("other", &root(other)).expect_err("it asks for something").to_string();
+        assert!(faults.contains("not available in this version"), "{faults}");
+    }
+}

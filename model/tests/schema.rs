@@ -98,7 +98,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("upstreams", json!({ "default": { "load_balancer": "consistent_hash" } })),
         ("upstreams", json!({ "default": { "retry": { "max_retries": 1 } } })),
         ("routing", json!({ "a": { "path": "/" } })),
-        ("state", json!({ "persist": true })),
+        ("state", json!({ "conflict": "both" })),
         ("log", json!("loud")),
         ("access_log", json!({ "sample": 0 })),
     ] {

@@ -28,7 +28,8 @@ mod view;
 pub use error::{LoadError, Refused};
 pub use lifecycle::{Lifecycle, Phase};
 pub use reload::load;
-pub use store::{Guard, Object, Store};
+pub use speedmimi_model::Object;
+pub use store::{Author, Guard, Store};
 pub use task::{Controller, Setup};
 pub use view::View;
 
@@ -61,8 +62,8 @@ struct Shared {
 pub struct Done {
     /// Revision of the object that was changed, or of the whole after a reload. With `validate_only`, the one it has.
     pub revision: u64,
-    /// What was changed; an added backend has its id here.
-    pub object: Object,
+    /// What was changed; an added backend has its id here. None: a change of everything.
+    pub object: Option<Object>,
     /// The state that shows the change; with `validate_only`, what it would be.
     pub store: Store,
 }

@@ -58,6 +58,8 @@ pub(crate) struct Exchange<'c> {
     /// Backends that failed this request.
     pub(crate) tried: Vec<u64>,
     replays: u32,
+    /// The backend whose pooled connection failed this request last: the last resort.
+    stale: Option<u64>,
     /// Pooled connections have failed this request: the next try opens its own.
     pub(crate) wants_fresh: bool,
 }
@@ -113,6 +115,7 @@ impl<'c> Exchange<'c> {
             total,
             tried: Vec::new(),
             replays: 0,
+            stale: None,
             wants_fresh: false,
         }
     }
@@ -152,7 +155,14 @@ impl Exchange<'_> {
         loop {
             let (mut admission, index) = match admit::admit(self) {
                 Ok(admitted) => admitted,
-                Err(reason) => return End::Refused(self.figures.last_failure.unwrap_or(reason)),
+                Err(reason) => match self.stale.take() {
+                    // Nobody else takes it: a fresh connection to the backend whose pooled one was closed may do.
+                    Some(uid) => {
+                        self.tried.retain(|tried| *tried != uid);
+                        continue;
+                    }
+                    None => return End::Refused(self.figures.last_failure.unwrap_or(reason)),
+                },
             };
             self.worker.table.uses(self.client.key, admission.backend().uid);
             self.figures.backend = Some(admission.backend().clone());
@@ -195,11 +205,10 @@ impl Exchange<'_> {
     }
 
     fn again(&mut self, sent: Sent, reason: Reason) {
-        if let Some(backend) = &self.figures.backend
-            && !self.figures.reused
-        {
-            // A pooled connection that was closed says nothing about the backend: a fresh one to it may do.
+        if let Some(backend) = &self.figures.backend {
             self.tried.push(backend.uid);
+            // A pooled connection that was closed says little about the backend.
+            self.stale = self.figures.reused.then_some(backend.uid);
         }
         self.wants_fresh |= self.figures.reused;
         self.replays += u32::from(sent == Sent::Request);

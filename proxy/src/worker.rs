@@ -37,7 +37,8 @@ const TICK: Duration = Duration::from_millis(50);
 const SWEEP: u32 = 20;
 /// Connections told to leave when there is no room: in batches, because choosing them looks at all.
 const EVICT: usize = 32;
-/// While draining, a new connection that has not said anything is closed after this long: a second, in microseconds.
+/// A head that has not arrived after this long may be told to leave where there is no room, or while draining: a second,
+/// in microseconds.
 const SILENT: u64 = 1_000_000;
 /// Turns of the others that a cut waits for the exchanges concerned to end.
 const CUT_TURNS: usize = 1000;
@@ -199,18 +200,14 @@ impl Worker {
         }
     }
 
-    /// Whether one more client connection fits; where not, some are told to leave.
-    pub(crate) fn make_room(&self) -> bool {
-        if self.live.connections.load(Ordering::Relaxed) < self.view.borrow().snapshot.server.max_conn {
-            return true;
-        }
-        self.evict();
-        false
+    /// Whether one more client connection fits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.live.connections.load(Ordering::Relaxed) < self.view.borrow().snapshot.server.max_conn
     }
 
     /// Tells some connections to make room.
     pub(crate) fn evict(&self) {
-        let evicted = self.table.evict(EVICT);
+        let evicted = self.table.evict(EVICT, self.clock.refresh(), SILENT);
         self.cells().evicted.add(evicted as u64);
     }
 

@@ -25,6 +25,21 @@ pub struct Route {
     pub headers: HeaderEdits,
 }
 
+impl Route {
+    /// A route for everything, with every default.
+    pub fn to(upstream: &str) -> Self {
+        Self {
+            hosts: Vec::new(),
+            path: PathMatch::Prefix("/".into()),
+            upstream: upstream.to_owned(),
+            load_balancer: None,
+            protocols: Protocols::default(),
+            timeouts: TimeoutsPatch::default(),
+            headers: HeaderEdits::default(),
+        }
+    }
+}
+
 /// A host a route is for, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPattern {

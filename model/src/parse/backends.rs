@@ -15,7 +15,7 @@ pub(super) fn upstreams(at: At<'_>, upstreams: &mut BTreeMap<String, Upstream>) 
     });
 }
 
-fn upstream(at: At<'_>) -> Upstream {
+pub(super) fn upstream(at: At<'_>) -> Upstream {
     let mut section = Section::open(at);
     let mut upstream = Upstream {
         load_balancer: section.read("load_balancer", |at| at.rule("an algorithm", rules::algorithm)),
@@ -86,7 +86,7 @@ pub(super) fn backends(at: At<'_>, upstreams: &mut BTreeMap<String, Upstream>) {
 }
 
 /// Reads a backend. What is missing or wrong has a placeholder here and a fault, which keeps it from being used.
-fn backend(at: At<'_>, upstream: &str, ids: &mut HashSet<String>, group_checks: bool) -> Backend {
+pub(super) fn backend(at: At<'_>, upstream: &str, ids: &mut HashSet<String>, group_checks: bool) -> Backend {
     let mut section = Section::open(at);
     let id = section.read("id", |at| at.rule("a name", rules::name));
     let host = section.read("host", |at| at.rule("an address", rules::host));
@@ -106,7 +106,7 @@ fn backend(at: At<'_>, upstream: &str, ids: &mut HashSet<String>, group_checks: 
             format!("the id {:?} stands twice in upstream {upstream:?}; give each its own id", backend.id),
         );
     }
-    backend.name = section.read("name", |at| at.text("a name").map(str::to_owned));
+    backend.name = section.read("name", |at| at.rule("a name", rules::title));
     section.set("weight", &mut backend.weight, |at| at.integer(1..=1000).map(|weight| weight as u32));
     section.set("scheme", &mut backend.scheme, |at| at.rule("a scheme", rules::scheme));
     section.set("active", &mut backend.active, |at| at.boolean());
@@ -115,9 +115,10 @@ fn backend(at: At<'_>, upstream: &str, ids: &mut HashSet<String>, group_checks: 
             .map(|number| number as i32)
     });
     section.visit("labels", |at| {
-        at.named("labels", &mut |key, _, at| {
-            if let Some(text) = at.text("a word") {
-                backend.labels.insert(key.to_owned(), text.to_owned());
+        at.named("labels", &mut |key, place, at| {
+            let key = rules::label_name(key).map_err(|message| at.sink.add(at.path, place, message));
+            if let (Ok(key), Some(text)) = (key, at.rule("a word", rules::label)) {
+                backend.labels.insert(key, text);
             }
         });
     });

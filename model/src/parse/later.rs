@@ -5,12 +5,8 @@ use crate::read::Idle;
 
 type Keys = &'static [(&'static str, Idle)];
 
-pub(crate) const ROOT: Keys = &[
-    ("ssl", Idle::Keys(SSL)),
-    ("listeners", Idle::Nothing),
-    ("overload", Idle::Keys(OVERLOAD)),
-    ("state", Idle::Keys(STATE)),
-];
+pub(crate) const ROOT: Keys =
+    &[("ssl", Idle::Keys(SSL)), ("listeners", Idle::Nothing), ("overload", Idle::Keys(OVERLOAD))];
 
 pub(crate) const SERVER: Keys = &[
     ("max_concurrent_requests", Idle::Is(&["0"])),
@@ -24,9 +20,9 @@ pub(crate) const BACKEND: Keys = &[("backup", Idle::Is(&["false"]))];
 pub(crate) const UPSTREAM: Keys = &[
     ("hash_on", Idle::Is(&["ip"])),
     ("queue", Idle::Keys(&[("size", Idle::Is(&["0"])), ("timeout", Idle::Any), ("fair_by", Idle::Is(&["none"]))])),
-    ("retry", Idle::Nothing),
-    ("circuit_breaker", Idle::Nothing),
-    ("affinity", Idle::Nothing),
+    ("retry", Idle::Keys(RETRY)),
+    ("circuit_breaker", Idle::Keys(CIRCUIT_BREAKER)),
+    ("affinity", Idle::Keys(AFFINITY)),
     ("tls", Idle::Nothing),
     ("discovery", Idle::Nothing),
     ("slow_start", Idle::Is(&["0s"])),
@@ -52,8 +48,8 @@ const SSL: Keys = &[
 
 const OVERLOAD: Keys = &[
     ("memory", Idle::Keys(MEMORY)),
-    ("swap", Idle::Nothing),
-    ("connections", Idle::Nothing),
+    ("swap", Idle::Keys(&[("warning", Idle::Is(&["30"])), ("critical", Idle::Is(&["50"]))])),
+    ("connections", Idle::Keys(&[("warning", Idle::Is(&["75"])), ("critical", Idle::Is(&["94"]))])),
     ("retry_after", Idle::Is(&["30"])),
     ("message", Idle::Is(&["Server busy, please try again later"])),
 ];
@@ -66,7 +62,31 @@ const MEMORY: Keys = &[
     ("critical", Idle::Is(&["85"])),
 ];
 
-const STATE: Keys = &[("dir", Idle::Nothing), ("persist", Idle::Is(&["false"])), ("conflict", Idle::Is(&["overlay"]))];
+const RETRY: Keys = &[
+    ("max_retries", Idle::Is(&["2"])),
+    ("backoff_factor", Idle::Is(&["0.5"])),
+    ("statuses", Idle::Nothing),
+    ("budget_percent", Idle::Is(&["20"])),
+    ("budget_min", Idle::Is(&["3"])),
+    ("buffer", Idle::Is(&["64KiB", "65536"])),
+];
+
+const CIRCUIT_BREAKER: Keys = &[
+    ("failure_threshold", Idle::Is(&["5"])),
+    ("success_threshold", Idle::Is(&["3"])),
+    ("timeout", Idle::Is(&["60s", "1m"])),
+    ("max_ejected_percent", Idle::Is(&["50"])),
+    ("last_backend", Idle::Is(&["keep"])),
+];
+
+/// Without a type there is no affinity, whatever the rest says.
+const AFFINITY: Keys = &[
+    ("type", Idle::Is(&["none", "off", "false"])),
+    ("name", Idle::Is(&["speedmimi"])),
+    ("ttl", Idle::Is(&["0s"])),
+    ("key_file", Idle::Nothing),
+    ("wait", Idle::Is(&["5s"])),
+];
 
 const PERFORMANCE: Keys = &[
     ("ttl", Idle::Is(&["30s"])),

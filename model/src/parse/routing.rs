@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::backends::timeouts;
 use super::later;
+use crate::across;
 use crate::config::{HeaderEdits, HeaderOps, HostPattern, PathMatch, Protocols, Route, Upstream};
 use crate::read::{At, Section};
 use crate::rules;
@@ -21,37 +22,21 @@ pub(super) fn read(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> BTreeM
             return;
         }
         let mut other = None;
-        for target in targets(&route) {
+        for target in across::targets(&route) {
             let first = taken.entry(target).or_insert_with(|| name.to_owned());
             other = other.or_else(|| (first != name).then(|| first.clone()));
         }
         if let Some(other) = other {
-            at.sink.add(
-                at.path,
-                place,
-                format!("takes the same host and path as route {other:?}: one of them is never reached"),
-            );
+            at.sink.add(at.path, place, across::same_target(&other));
         }
         routes.insert(name.to_owned(), route);
     });
     routes
 }
 
-/// What a route takes: each of its hosts, or any, with its path, as routes are compared.
-fn targets(route: &Route) -> Vec<(Option<HostPattern>, PathMatch)> {
-    let path = match &route.path {
-        PathMatch::Prefix(path) => PathMatch::Prefix(path.trim_end_matches('/').to_owned()),
-        PathMatch::Exact(path) => PathMatch::Exact(path.clone()),
-    };
-    if route.hosts.is_empty() {
-        return vec![(None, path)];
-    }
-    route.hosts.iter().map(|host| (Some(host.clone()), path.clone())).collect()
-}
-
 /// Reads a route, and whether its hosts and path are what they say. What is wrong has a placeholder here and a fault,
 /// which keeps it from being used.
-fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> (Route, bool) {
+pub(super) fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> (Route, bool) {
     let mut section = Section::open(at);
     let before = at.sink.count();
     let mut hosts = Vec::new();
@@ -75,7 +60,7 @@ fn route(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) -> (Route, bool) {
     let upstream = section.read("upstream", |at| {
         at.rule("the name of an upstream", |text| match upstreams.contains_key(text) {
             true => Ok(text.to_owned()),
-            false => Err(rules::unknown("upstream", text, &names())),
+            false => Err(across::no_upstream(text, upstreams.keys())),
         })
     });
     if readable && !section.has("upstream") {

@@ -9,17 +9,17 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use speedmimi_model::{
-    AccessFormat, AccessLog, Algorithm, Backend, BackendPatch, Config, HalfClose, HeaderEdits, HeaderOps, HealthCheck,
-    HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, Patch, PathMatch, Pool, Protocols, Route, Scheme,
-    Server, ServerLimits, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Algorithm, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps, HealthCheck,
+    HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route, Server,
+    ServerLimits, State, TimeoutsPatch, Upstream,
 };
 
-fn duration() -> impl Strategy<Value = Duration> {
+pub(crate) fn duration() -> impl Strategy<Value = Duration> {
     const YEAR: u64 = 366 * 24 * 3600;
     prop_oneof![1u64..=YEAR * 1000, (1..=YEAR).prop_map(|s| s * 1000), 1u64..5000].prop_map(Duration::from_millis)
 }
 
-fn algorithm() -> impl Strategy<Value = Algorithm> {
+pub(crate) fn algorithm() -> impl Strategy<Value = Algorithm> {
     select(Algorithm::ALL.into_iter().filter(|algorithm| algorithm.is_available()).collect::<Vec<_>>())
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn host() -> impl Strategy<Value = String> {
     ]
 }
 
-fn path() -> impl Strategy<Value = String> {
+pub(crate) fn path() -> impl Strategy<Value = String> {
     "(/[a-zA-Z0-9_~!$&'()*+,;=:@-]{1,6}){0,3}/?".prop_map(|path| if path.is_empty() { "/".into() } else { path })
 }
 
@@ -62,12 +62,12 @@ pub(crate) fn health_check() -> impl Strategy<Value = HealthCheck> {
     )
 }
 
-fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
-    btree_map(text(), text(), 0..3)
+pub(crate) fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+    btree_map(plain().prop_filter("a name", |name| !name.is_empty()), plain(), 0..3)
 }
 
 pub(crate) fn backend() -> impl Strategy<Value = Backend> {
-    let whole = (option::of(name()), option::of(text()), host(), 1u16.., 1u32..=1000);
+    let whole = (option::of(name()), option::of(plain()), host(), 1u16.., 1u32..=1000);
     let rest = (any::<bool>(), any::<i32>(), labels(), option::of(health_check()));
     (whole, rest).prop_map(|((id, name, host, port, weight), (active, max_conn, labels, health_check))| {
         let default = Backend::new(&host, port);
@@ -76,7 +76,7 @@ pub(crate) fn backend() -> impl Strategy<Value = Backend> {
     })
 }
 
-fn timeouts() -> impl Strategy<Value = TimeoutsPatch> {
+pub(crate) fn timeouts() -> impl Strategy<Value = TimeoutsPatch> {
     let one = || option::of(duration());
     (one(), one(), one(), option::of(one())).prop_map(|(connect, first_byte, idle, total)| TimeoutsPatch {
         connect,
@@ -86,7 +86,7 @@ fn timeouts() -> impl Strategy<Value = TimeoutsPatch> {
     })
 }
 
-fn upstream() -> impl Strategy<Value = Upstream> {
+pub(crate) fn upstream() -> impl Strategy<Value = Upstream> {
     let pool = (0u32..=1_000_000, duration(), any::<u32>()).prop_map(|(max_idle, idle_timeout, max_requests)| Pool {
         max_idle,
         idle_timeout,
@@ -108,7 +108,7 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     )
 }
 
-fn header_ops() -> impl Strategy<Value = HeaderOps> {
+pub(crate) fn header_ops() -> impl Strategy<Value = HeaderOps> {
     let fields = || btree_map("x-[a-z]{1,6}", "([!-~]([ -~]{0,8}[!-~])?)?", 0..3);
     (fields(), fields(), vec("x-[a-z]{1,6}", 0..2)).prop_map(|(set, add, remove)| HeaderOps {
         set: set.into_iter().collect(),
@@ -118,7 +118,7 @@ fn header_ops() -> impl Strategy<Value = HeaderOps> {
 }
 
 /// A route without its upstream; the index makes its path its own.
-fn route() -> impl Strategy<Value = Route> {
+pub(crate) fn route() -> impl Strategy<Value = Route> {
     let exact = "[a-z]{1,6}(\\.[a-z]{2,4}){0,2}".prop_map(HostPattern::Exact);
     let wild = "[a-z]{1,6}\\.[a-z]{2,4}".prop_map(HostPattern::Wildcard);
     let hosts = vec(prop_oneof![exact, wild], 0..3);
@@ -138,7 +138,7 @@ fn route() -> impl Strategy<Value = Route> {
     )
 }
 
-fn server() -> impl Strategy<Value = Server> {
+pub(crate) fn server() -> impl Strategy<Value = Server> {
     let address = (host(), any::<u16>(), option::of(1usize..=1024), 1u32..=10_000_000);
     let clocks = (duration(), duration(), duration(), duration());
     let network = (any::<std::net::IpAddr>(), 0u8..=128).prop_map(|(address, length)| {
@@ -192,8 +192,8 @@ fn logs() -> impl Strategy<Value = (Log, Option<AccessLog>)> {
 pub(crate) fn config() -> impl Strategy<Value = Config> {
     let upstreams = btree_map(name(), upstream(), 1..4);
     let routes = btree_map(name(), (route(), any::<prop::sample::Index>()), 0..4);
-    (server(), upstreams, routes, management(true), management(false), logs()).prop_map(
-        |(server, mut upstreams, routes, grpc, admin, (log, access_log))| {
+    (server(), upstreams, routes, management(true), management(false), logs(), state()).prop_map(
+        |(server, mut upstreams, routes, grpc, admin, (log, access_log), state)| {
             let names: Vec<String> = upstreams.keys().cloned().collect();
             let unlike = |(index, (name, (mut route, upstream))): (usize, (String, (Route, prop::sample::Index)))| {
                 let (PathMatch::Prefix(path) | PathMatch::Exact(path)) = &mut route.path;
@@ -206,23 +206,21 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 let (_, upstream) = upstreams.pop_first().expect("there are several");
                 upstreams.insert("default".into(), upstream);
             }
-            Config { server, upstreams, routes, grpc, admin, log, access_log }
+            Config { server, upstreams, routes, grpc, admin, log, access_log, state, ..Config::default() }
         },
     )
 }
 
-fn patch<T: Clone + std::fmt::Debug + 'static>(value: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Patch<T>> {
-    prop_oneof![3 => Just(Patch::Keep), 2 => value.prop_map(Patch::Set), 1 => Just(Patch::Reset)].boxed()
+/// A name or a label: any text without control characters.
+fn plain() -> impl Strategy<Value = String> {
+    text().prop_map(|text| text.chars().filter(|c| !c.is_control()).take(70).collect())
 }
 
-/// A patch that is now and then wrong in its host, port or weight.
-pub(crate) fn backend_patch() -> impl Strategy<Value = BackendPatch> {
-    let hosts = prop_oneof![8 => host(), 1 => Just("no host".to_owned())];
-    let ports = prop_oneof![8 => 1u32..=65_535, 1 => select(vec![0, 65_536, u32::MAX])];
-    let weights = prop_oneof![8 => 1u32..=1000, 1 => select(vec![0, 1001, u32::MAX])];
-    let first = (patch("[a-z]{0,4}"), patch(hosts), patch(ports), patch(weights), patch(Just(Scheme::Http)));
-    let second = (patch(any::<bool>()), patch(-1i32..9), patch(labels()), patch(option::of(health_check())));
-    (first, second).prop_map(|((name, host, port, weight, scheme), (active, max_conn, labels, health_check))| {
-        BackendPatch { name, host, port, weight, scheme, active, max_conn, labels, health_check }
+fn state() -> impl Strategy<Value = State> {
+    let dir = option::of("[a-z/]{1,8}".prop_map(Into::into));
+    (dir, any::<bool>(), select(vec![Conflict::Overlay, Conflict::File])).prop_map(|(dir, persist, conflict)| State {
+        dir,
+        persist,
+        conflict,
     })
 }

@@ -1,216 +1,12 @@
-//! Changes over a file, against a simple model: a map from names to backends and to what the API set.
+//! Changes one by one: what is refused and in which words, who set what, and what a reload makes of it.
 
 use std::collections::BTreeMap;
 
-use proptest::collection::{btree_map, vec};
-use proptest::prelude::*;
-use proptest::sample::select;
+use serde_json::{Value, json};
 use speedmimi_model::{
-    Backend, BackendPatch, Change, ChangeError, Config, HealthCheck, Kind, Layers, Patch, ReloadError, Touched,
-    Upstream,
+    Backend, Change, ChangeError, Config, Conflict, Edit, Kind, Layer, Layers, Object, Origin, Overlay, Presence,
+    ReloadError, Selector, Upstream, parse,
 };
-
-use crate::generate;
-
-const UPSTREAMS: [&str; 2] = ["blue", "green"];
-const IDS: [&str; 3] = ["one", "two", "three"];
-
-fn named() -> impl Strategy<Value = (String, String)> {
-    (prop_oneof![9 => select(UPSTREAMS.to_vec()), 1 => Just("nowhere")], select(IDS.to_vec()))
-        .prop_map(|(upstream, id)| (upstream.to_owned(), id.to_owned()))
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    let patch = || generate::backend_patch().prop_map(Box::new);
-    let whole = (generate::host(), 1u32..=65_535, generate::backend_patch()).prop_map(|(host, port, patch)| {
-        Box::new(BackendPatch { host: Patch::Set(host), port: Patch::Set(port), ..patch })
-    });
-    let added = prop_oneof![4 => whole, 1 => patch()];
-    prop_oneof![
-        (named(), added).prop_map(|((upstream, id), patch)| Change::AddBackend { upstream, id: Some(id), patch }),
-        (named(), patch()).prop_map(|((upstream, id), patch)| Change::UpdateBackend { upstream, id, patch }),
-        named().prop_map(|(upstream, id)| Change::RemoveBackend { upstream, id }),
-        (named(), any::<bool>()).prop_map(|((upstream, id), active)| Change::SetActive { upstream, id, active }),
-    ]
-}
-
-fn file() -> impl Strategy<Value = Config> {
-    btree_map((select(UPSTREAMS.to_vec()), select(IDS.to_vec())), generate::backend(), 0..5).prop_map(|backends| {
-        let mut config = Config::default();
-        for name in UPSTREAMS {
-            let of_this = backends.iter().filter(|((upstream, _), _)| *upstream == name);
-            let backends = of_this.map(|((_, id), backend)| Backend { id: (*id).into(), ..backend.clone() }).collect();
-            config.upstreams.insert(name.into(), Upstream { backends, ..Upstream::default() });
-        }
-        config
-    })
-}
-
-fn target(change: &Change) -> (String, String) {
-    let (upstream, id) = match change {
-        Change::AddBackend { upstream, id, .. } => (upstream, id.as_ref().expect("changes here name an id")),
-        Change::UpdateBackend { upstream, id, .. }
-        | Change::RemoveBackend { upstream, id }
-        | Change::SetActive { upstream, id, .. } => (upstream, id),
-    };
-    (upstream.clone(), id.clone())
-}
-
-/// Backends by upstream and id.
-#[derive(Debug, Clone, Default)]
-struct Model {
-    /// What the file says.
-    file: BTreeMap<(String, String), Backend>,
-    /// What is in force.
-    now: BTreeMap<(String, String), Backend>,
-}
-
-impl Model {
-    fn new(config: &Config) -> Self {
-        let file: BTreeMap<_, _> = flat(config);
-        Self { now: file.clone(), file }
-    }
-
-    /// What a change makes of it; nothing where it is refused.
-    fn apply(&self, change: &Change) -> Option<Self> {
-        let mut next = self.clone();
-        match change {
-            Change::AddBackend { upstream, id, patch } => {
-                let key = (upstream.clone(), id.clone()?);
-                let (Patch::Set(host), Patch::Set(port)) = (&patch.host, &patch.port) else { return None };
-                let blank = Backend { id: key.1.clone(), ..Backend::new(host, u16::try_from(*port).ok()?) };
-                let possible = UPSTREAMS.contains(&upstream.as_str()) && !self.now.contains_key(&key);
-                next.now.insert(key, patched(&blank, patch, &blank)?);
-                possible.then_some(next)
-            }
-            Change::UpdateBackend { upstream, id, patch } => {
-                let key = (upstream.clone(), id.clone());
-                let target = self.now.get(&key)?;
-                let file = self.file.get(&key);
-                if file.is_none() && (patch.host == Patch::Reset || patch.port == Patch::Reset) {
-                    return None;
-                }
-                let default = Backend::new(&target.host, target.port);
-                next.now.insert(key, patched(target, patch, file.unwrap_or(&default))?);
-                Some(next)
-            }
-            Change::RemoveBackend { upstream, id } => {
-                next.now.remove(&(upstream.clone(), id.clone()))?;
-                Some(next)
-            }
-            Change::SetActive { upstream, id, active } => {
-                next.now.get_mut(&(upstream.clone(), id.clone()))?.active = *active;
-                Some(next)
-            }
-        }
-    }
-}
-
-fn flat(config: &Config) -> BTreeMap<(String, String), Backend> {
-    let all = config.upstreams.iter().flat_map(|(name, upstream)| upstream.backends.iter().map(move |b| (name, b)));
-    all.map(|(name, backend)| ((name.clone(), backend.id.clone()), backend.clone())).collect()
-}
-
-fn patched(target: &Backend, patch: &BackendPatch, base: &Backend) -> Option<Backend> {
-    fn field<T: Clone>(patch: &Patch<T>, target: &T, base: &T) -> T {
-        match patch {
-            Patch::Keep => target.clone(),
-            Patch::Set(value) => value.clone(),
-            Patch::Reset => base.clone(),
-        }
-    }
-    let name = match &patch.name {
-        Patch::Keep => target.name.clone(),
-        Patch::Set(name) => Some(name.clone()),
-        Patch::Reset => base.name.clone(),
-    };
-    let weight = field(&patch.weight, &target.weight, &base.weight);
-    let host = field(&patch.host, &target.host, &base.host);
-    let port = field(&patch.port, &u32::from(target.port), &u32::from(base.port));
-    let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
-    let valid = (1..=1000).contains(&weight) && !host.contains(' ');
-    valid.then(|| Backend {
-        id: target.id.clone(),
-        name,
-        host,
-        port,
-        weight,
-        scheme: field(&patch.scheme, &target.scheme, &base.scheme),
-        active: field(&patch.active, &target.active, &base.active),
-        max_conn: field(&patch.max_conn, &target.max_conn, &base.max_conn),
-        labels: field(&patch.labels, &target.labels, &base.labels),
-        health_check: field(&patch.health_check, &target.health_check, &base.health_check),
-    })
-}
-
-proptest! {
-    // Whole configurations have a thousand ways to be smaller.
-    #![proptest_config(ProptestConfig { max_shrink_time: 30_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn changes_do_what_a_simple_model_does(file in file(), changes in vec(change(), 0..25)) {
-        let mut model = Model::new(&file);
-        let mut layers = Layers::new(file.clone());
-        for change in changes {
-            let before = (layers.overlay().clone(), layers.effective().clone());
-            match (layers.apply(&change), model.apply(&change)) {
-                (Ok((next, touched)), Some(after)) => {
-                    let differs = model.now != after.now;
-                    let (upstream, id) = target(&change);
-                    let moved: Vec<_> = differs.then_some(Touched::Backend { upstream, id }).into_iter().collect();
-                    prop_assert_eq!(touched, moved, "{:?}", change);
-                    // The old value is still what it was.
-                    prop_assert_eq!((layers.overlay(), layers.effective()), (&before.0, &before.1));
-                    layers = next;
-                    model = after;
-                }
-                (Err(refused), None) => {
-                    prop_assert!(!refused.to_string().is_empty());
-                    prop_assert_eq!((layers.overlay(), layers.effective()), (&before.0, &before.1));
-                }
-                (layers, model) => prop_assert!(false, "{change:?}: {layers:?} but {model:?}"),
-            }
-            prop_assert_eq!(flat(layers.effective()), model.now.clone());
-            prop_assert_eq!(layers.file(), &file);
-        }
-        // The same file again changes nothing and contradicts nothing.
-        let (again, summary) = layers.reload(file.clone()).expect("nothing needs a restart");
-        prop_assert_eq!(summary, Default::default());
-        prop_assert_eq!(again.overlay(), layers.overlay());
-        prop_assert_eq!(again.effective(), layers.effective());
-        if layers.overlay().is_empty() {
-            prop_assert_eq!(&**layers.effective(), &file);
-        }
-    }
-
-    #[test]
-    fn a_reload_keeps_what_the_api_set(old in file(), new in file(), changes in vec(change(), 0..12)) {
-        let mut layers = Layers::new(old.clone());
-        let mut touched = std::collections::BTreeSet::new();
-        for change in &changes {
-            if let Ok((next, _)) = layers.apply(change) {
-                layers = next;
-                touched.insert(target(change));
-            }
-        }
-        let (after, summary) = layers.reload(new.clone()).expect("nothing needs a restart");
-        let (file, now, then) = (flat(&new), flat(after.effective()), flat(layers.effective()));
-        for key in file.keys().chain(now.keys()) {
-            if !touched.contains(key) {
-                prop_assert_eq!(file.get(key), now.get(key), "{:?} was never changed through the API", key);
-            }
-        }
-        let differs = !speedmimi_model::diff(layers.effective(), after.effective()).is_empty();
-        let told = !(summary.added.is_empty() && summary.removed.is_empty() && summary.changed.is_empty());
-        prop_assert_eq!(differs, told);
-        if old == new {
-            prop_assert_eq!(now, then);
-        }
-        // Nothing of the overlay is left hanging: the next reload has nothing to forget.
-        let (_, again) = after.reload(new).expect("nothing needs a restart");
-        prop_assert_eq!(again, Default::default());
-    }
-}
 
 fn one(id: &str, weight: u32, max_conn: i32) -> Config {
     let backend = Backend { id: id.into(), weight, max_conn, ..Backend::new("10.0.0.1", 80) };
@@ -218,89 +14,332 @@ fn one(id: &str, weight: u32, max_conn: i32) -> Config {
     Config { upstreams: BTreeMap::from([("u".into(), upstream)]), ..Config::default() }
 }
 
-fn update(patch: BackendPatch) -> Change {
-    Change::UpdateBackend { upstream: "u".into(), id: "b".into(), patch: Box::new(patch) }
+fn file(text: &str) -> Config {
+    parse("file", text).unwrap_or_else(|faults| panic!("{}", faults.render("file", text, false)))
+}
+
+fn backend(id: &str) -> Object {
+    Object::backend("u", id)
+}
+
+fn by(who: &str) -> Origin {
+    Origin { who: who.into(), at: 1, revision: 2 }
+}
+
+fn set(object: &Object, fields: Value) -> Change {
+    let fields = fields.as_object().expect("fields").iter();
+    let fields = fields.map(|(field, value)| (field.clone(), Edit::Set(value.clone()))).collect();
+    Change::Update { object: object.clone(), fields }
+}
+
+fn add(object: Object, fields: Value) -> Change {
+    let fields = fields.as_object().expect("fields").clone();
+    Change::Add { object, fields: fields.into_iter().collect() }
+}
+
+fn remove(object: Object, cascade: bool) -> Change {
+    Change::Remove { object, cascade }
 }
 
 fn after(layers: &Layers, change: &Change) -> Layers {
-    layers.apply(change).unwrap_or_else(|refused| panic!("{refused}")).0
+    layers.apply(change, &by("ann")).unwrap_or_else(|refused| panic!("{refused}")).0
+}
+
+fn refused(layers: &Layers, change: &Change) -> ChangeError {
+    layers.apply(change, &by("ann")).expect_err("it is refused")
+}
+
+fn fields_at_fault(layers: &Layers, change: &Change) -> Vec<String> {
+    let ChangeError::Invalid(violations) = refused(layers, change) else { panic!("it is another refusal") };
+    violations.into_iter().map(|violation| violation.field).collect()
+}
+
+fn conflicts(layers: &Layers, file: Config, rule: Conflict) -> Vec<String> {
+    layers.reload(file, rule).expect("no restart").1.conflicts
 }
 
 #[test]
 fn only_what_the_api_holds_at_another_value_is_a_conflict() {
-    let layers = Layers::new(one("b", 100, 10));
-    let layers = after(&layers, &update(BackendPatch { max_conn: Patch::Set(20), ..BackendPatch::default() }));
-    let conflicts = |file| layers.reload(file).expect("no restart").1.conflicts;
-    assert_eq!(conflicts(one("b", 200, 10)), Vec::<String>::new(), "the weight is the file's");
-    assert_eq!(conflicts(one("b", 100, 20)), Vec::<String>::new(), "both say 20");
-    assert_eq!(
-        conflicts(one("b", 200, 30)),
-        ["backend u/b: the file changed max_conn; what was set through the API holds"]
-    );
+    let layers = after(&Layers::new(one("b", 100, 10)), &Change::set(backend("b"), "max_conn", 20));
+    let told = |file| conflicts(&layers, file, Conflict::Overlay);
+    assert_eq!(told(one("b", 200, 10)), Vec::<String>::new(), "the weight is the file's");
+    assert_eq!(told(one("b", 100, 20)), Vec::<String>::new(), "both say 20");
+    assert_eq!(told(one("b", 200, 30)), ["backend u/b: the file changed max_conn; what was set through the API holds"]);
     let gone = "backend u/b: the file no longer has it; what was changed through the API is forgotten";
-    assert_eq!(conflicts(one("c", 100, 10)), [gone]);
-    let (reloaded, _) = layers.reload(one("b", 200, 30)).expect("no restart");
-    let backend = reloaded.effective().backend("u", "b").expect("it is there");
-    assert_eq!((backend.weight, backend.max_conn), (200, 20));
-    let reset = update(BackendPatch { max_conn: Patch::Reset, ..BackendPatch::default() });
-    let reset = after(&reloaded, &reset);
+    assert_eq!(told(one("c", 100, 10)), [gone]);
+    let (reloaded, _) = layers.reload(one("b", 200, 30), Conflict::Overlay).expect("no restart");
+    let now = reloaded.effective().backend("u", "b").expect("it is there");
+    assert_eq!((now.weight, now.max_conn), (200, 20));
+    let reset = after(&reloaded, &Change::reset(backend("b"), "max_conn"));
     assert_eq!(reset.effective().backend("u", "b").map(|backend| backend.max_conn), Some(30));
     assert!(reset.overlay().is_empty());
 }
 
 #[test]
+fn what_the_file_comes_to_say_itself_leaves_the_overlay() {
+    let layers = after(&Layers::new(one("b", 100, 10)), &Change::set(backend("b"), "max_conn", 20));
+    let (caught_up, summary) = layers.reload(one("b", 100, 20), Conflict::Overlay).expect("no restart");
+    assert_eq!(summary, Default::default());
+    assert!(caught_up.overlay().is_empty());
+    let (on, summary) = caught_up.reload(one("b", 100, 30), Conflict::Overlay).expect("no restart");
+    assert!(summary.conflicts.is_empty());
+    assert_eq!(on.effective().backend("u", "b").map(|backend| backend.max_conn), Some(30));
+}
+
+#[test]
+fn with_the_other_rule_the_file_holds_where_it_was_changed() {
+    let change = set(&backend("b"), json!({ "max_conn": 20, "weight": 7 }));
+    let layers = after(&Layers::new(one("b", 100, 10)), &change);
+    let layers = after(&layers, &add(backend("new"), json!({ "host": "h", "port": 1 })));
+    let (next, summary) = layers.reload(one("b", 100, 30), Conflict::File).expect("no restart");
+    let told = "backend u/b: the file changed max_conn; what was set through the API is forgotten";
+    assert_eq!(summary.conflicts, [told]);
+    let now = next.effective().backend("u", "b").expect("it is there");
+    assert_eq!((now.weight, now.max_conn), (7, 30), "what the file did not change stays");
+    assert!(next.effective().backend("u", "new").is_some(), "the file says nothing of it");
+    let gone = after(&Layers::new(one("b", 100, 10)), &remove(backend("b"), false));
+    let told = |rule| conflicts(&gone, one("b", 100, 30), rule);
+    assert_eq!(
+        told(Conflict::Overlay),
+        ["backend u/b: the file changed it; it was removed through the API and stays away"]
+    );
+    assert_eq!(told(Conflict::File), ["backend u/b: the file changed it; it is back, though removed through the API"]);
+    let (back, _) = gone.reload(one("b", 100, 30), Conflict::File).expect("no restart");
+    assert!(back.overlay().is_empty() && back.effective().backend("u", "b").is_some());
+}
+
+#[test]
 fn a_backend_that_went_and_came_again_is_the_one_added() {
-    let named = |upstream: &str, id: &str| (upstream.to_owned(), id.to_owned());
-    let (upstream, id) = named("u", "b");
     let layers = Layers::new(one("b", 100, 10));
-    let gone = after(&layers, &Change::RemoveBackend { upstream: upstream.clone(), id: id.clone() });
+    let gone = after(&layers, &remove(backend("b"), false));
     assert_eq!(gone.effective().backend("u", "b"), None);
-    let patch = BackendPatch { host: Patch::Set("[::1]".into()), port: Patch::Set(81), ..BackendPatch::default() };
-    let add = Change::AddBackend { upstream: upstream.clone(), id: Some(id.clone()), patch: Box::new(patch) };
-    let back = after(&gone, &add);
-    let expected = Backend { id: id.clone(), ..Backend::new("::1", 81) };
+    let again = add(backend("b"), json!({ "host": "[::1]", "port": 81 }));
+    let back = after(&gone, &again);
+    let expected = Backend { id: "b".into(), ..Backend::new("::1", 81) };
     assert_eq!(back.effective().backend("u", "b"), Some(&expected));
-    assert!(matches!(back.apply(&add), Err(ChangeError::AlreadyExists { kind: Kind::Backend, id }) if id == "u/b"));
-    let reset = update(BackendPatch { weight: Patch::Reset, host: Patch::Reset, ..BackendPatch::default() });
-    let reset = after(&back, &reset);
+    assert!(matches!(refused(&back, &again), ChangeError::AlreadyExists { kind: Kind::Backend, id } if id == "u/b"));
+    let reset = BTreeMap::from(["weight", "host"].map(|field| (field.to_owned(), Edit::Reset)));
+    let reset = after(&back, &Change::Update { object: backend("b"), fields: reset });
     assert_eq!(reset.effective().backend("u", "b").map(|b| b.host.as_str()), Some("10.0.0.1"), "as in the file");
-    let told = |layers: &Layers, file| layers.reload(file).expect("no restart").1.conflicts.len();
+    let told = |layers: &Layers, file| conflicts(layers, file, Conflict::Overlay).len();
     assert_eq!(told(&back, one("b", 100, 10)), 0);
     assert_eq!(told(&back, one("b", 7, 10)), 1);
     assert_eq!(told(&back, one("c", 7, 10)), 1);
+    let (kept, _) = back.reload(one("c", 7, 10), Conflict::Overlay).expect("no restart");
+    assert_eq!(kept.effective().backend("u", "b"), Some(&expected), "it holds without the file");
     assert_eq!(told(&gone, one("c", 7, 10)), 0, "gone is what both want");
-    let gone = after(&back, &Change::RemoveBackend { upstream, id });
-    assert_eq!(gone.effective().backend("u", "b"), None);
+    assert_eq!(after(&back, &remove(backend("b"), false)).effective().backend("u", "b"), None);
 }
 
 #[test]
 fn every_field_that_cannot_be_is_named() {
-    let micros = std::time::Duration::from_micros;
-    let check = HealthCheck {
-        path: "health".into(),
-        interval: micros(500),
-        timeout: micros(u64::MAX),
-        failures: 0,
-        ..HealthCheck::default()
-    };
-    let patch = BackendPatch {
-        host: Patch::Set("a b".into()),
-        port: Patch::Set(0),
-        weight: Patch::Set(1001),
-        health_check: Patch::Set(Some(check)),
-        ..BackendPatch::default()
-    };
     let layers = Layers::new(one("b", 100, 10));
-    let Err(ChangeError::Invalid(violations)) = layers.apply(&update(patch.clone())) else { panic!("it is refused") };
-    let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
-    let health = ["path", "failures", "interval", "timeout"].map(|field| format!("backend.health_check.{field}"));
-    assert_eq!(fields[..3], ["backend.host", "backend.port", "backend.weight"]);
-    assert_eq!(fields[3..], health);
-    assert_eq!(violations[5].description, "500µs is not within 1ms..366d");
-    let add = Change::AddBackend { upstream: "u".into(), id: Some("a/b".into()), patch: Box::default() };
-    let Err(ChangeError::Invalid(violations)) = layers.apply(&add) else { panic!("it is refused") };
-    let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
-    assert_eq!(fields, ["backend.host", "backend.port", "backend.id"]);
+    let check = json!({ "path": "health", "interval": "500µs", "timeout": "999d", "failures": 0 });
+    let change = set(
+        &backend("b"),
+        json!({ "host": "a b", "port": 0, "weight": 1001, "health_check": check, "name": "a\u{7}", "id": "c",
+                "labels": { "": "x", "y": "a\nb", "z": "z".repeat(2000) }, "wieght": 1, "labels.zone": "a" }),
+    );
+    let fields = fields_at_fault(&layers, &change);
+    assert_eq!(fields, ["backend.id", "backend.labels.zone"]);
+    let Change::Update { object, mut fields } = change else { panic!("an update") };
+    fields.retain(|field, _| !["id", "labels.zone"].contains(&field.as_str()));
+    let mut found = fields_at_fault(&layers, &Change::Update { object, fields });
+    found.sort();
+    let health = ["failures", "interval", "path", "timeout"].map(|field| format!("backend.health_check.{field}"));
+    let labels = ["", "y", "z"].map(|label| format!("backend.labels.{label}"));
+    let mut expected: Vec<String> = health.into_iter().chain(labels).collect();
+    expected.extend(["host", "name", "port", "weight", "wieght"].map(|field| format!("backend.{field}")));
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(
+        fields_at_fault(&layers, &add(backend("a/b"), json!({}))),
+        ["backend.id", "backend.host", "backend.port"]
+    );
+    assert_eq!(fields_at_fault(&layers, &Change::reset(backend("b"), "colour")), ["backend.colour"]);
+    let added = after(&layers, &add(backend("n"), json!({ "host": "h", "port": 1 })));
+    assert_eq!(fields_at_fault(&added, &Change::reset(backend("n"), "host")), ["backend.host"]);
+    let route = add(Object::Route("a/b".into()), json!({ "path": "x", "path_exact": "/y", "upstream": "v" }));
+    assert_eq!(fields_at_fault(&layers, &route), ["route.name", "route.path", "route.upstream"]);
+    let server = set(&Object::Section("server".into()), json!({ "max_conn": 0, "limits.body": "1 TB" }));
+    assert_eq!(fields_at_fault(&layers, &server), ["server.max_conn", "server.limits.body"]);
+    let later = set(&Object::Upstream("u".into()), json!({ "queue.size": 5 }));
+    assert_eq!(fields_at_fault(&layers, &later), ["upstream.queue.size"]);
+    let idle = after(&layers, &set(&Object::Upstream("u".into()), json!({ "queue.size": 0 })));
+    assert!(idle.overlay().is_empty(), "it asks for nothing");
+    assert!(matches!(
+        refused(&layers, &Change::set(Object::Section("servr".into()), "port", 1)),
+        ChangeError::NotFound { kind: Kind::Section, .. }
+    ));
+}
+
+#[test]
+fn a_path_that_holds_several_fields_stands_for_all_of_them() {
+    let layers = Layers::new(file("{backends: {u: []}, upstreams: {u: {timeouts: {connect: 3s, idle: 4s}}}}"));
+    let upstream = Object::Upstream("u".into());
+    let next = after(&layers, &Change::set(upstream.clone(), "timeouts", json!({ "connect": "5s" })));
+    let timeouts = &next.effective().upstreams["u"].timeouts;
+    assert_eq!((timeouts.connect, timeouts.idle), (Some(std::time::Duration::from_secs(5)), None));
+    let back = after(&next, &Change::reset(upstream, "timeouts"));
+    assert!(back.overlay().is_empty());
+}
+
+#[test]
+fn an_upstream_in_use_is_not_removed() {
+    let text = "{backends: {u: [{id: a, host: h, port: 1}], v: []}, routing: {r: {upstream: u}}}";
+    let layers = Layers::new(file(text));
+    let upstream = Object::Upstream("u".into());
+    for cascade in [false, true] {
+        let told = refused(&layers, &remove(upstream.clone(), cascade)).to_string();
+        assert_eq!(told, "upstream u is in use by route r; lead these routes elsewhere first");
+    }
+    let moved = after(&layers, &set(&Object::Route("r".into()), json!({ "upstream": "v" })));
+    let told = refused(&moved, &remove(upstream.clone(), false)).to_string();
+    assert!(told.starts_with("upstream u is in use by backend u/a;"), "{told}");
+    let (gone, touched) = moved.apply(&remove(upstream.clone(), true), &by("bob")).expect("nobody needs it");
+    assert_eq!(touched, [Object::backend("u", "a"), upstream.clone()]);
+    assert_eq!(gone.overlay().entries().count(), 2, "one tombstone, and the route");
+    let empty = after(&gone, &add(upstream.clone(), json!({})));
+    assert!(empty.effective().upstreams["u"].backends.is_empty(), "the file's backends do not come back with it");
+    let (loaded, _) = Layers::load(layers.file().clone(), empty.overlay().clone());
+    assert_eq!(loaded.effective(), empty.effective(), "nor after a restart");
+    let back = after(&gone, &Change::Clear(Selector::Object(upstream.clone())));
+    assert_eq!(back.effective().upstreams["u"], layers.file().upstreams["u"]);
+    let last = refused(&Layers::new(one("b", 1, 1)), &remove(Object::Upstream("u".into()), true));
+    assert!(matches!(last, ChangeError::Unroutable(_)), "{last}");
+    let nowhere = refused(&gone, &Change::Clear(Selector::Object(Object::Route("r".into()))));
+    assert!(nowhere.to_string().contains("route r: unknown upstream \"u\""), "{nowhere}");
+}
+
+#[test]
+fn routes_do_not_hide_each_other() {
+    let text = "{backends: {u: []}, routing: {r: {upstream: u, path: /a/}}}";
+    let layers = Layers::new(file(text));
+    let told = refused(&layers, &add(Object::Route("a".into()), json!({ "upstream": "u", "path": "/a" }))).to_string();
+    assert_eq!(told, "route.path: takes the same host and path as route \"r\": one of them is never reached");
+    let exact = after(&layers, &set(&Object::Route("r".into()), json!({ "path_exact": "/a" })));
+    after(&exact, &add(Object::Route("a".into()), json!({ "upstream": "u", "host": ["x.y"], "path": "/a" })));
+    let both = set(&Object::Route("r".into()), json!({ "path_exact": "/a", "path": "/b" }));
+    assert_eq!(fields_at_fault(&layers, &both), ["route.path_exact"]);
+}
+
+#[test]
+fn added_backends_stand_behind_the_others_in_the_order_of_adding() {
+    let mut layers = Layers::new(one("m", 1, 1));
+    for id in ["z", "a", "k"] {
+        layers = after(&layers, &add(backend(id), json!({ "host": "h", "port": 1 })));
+    }
+    let unnamed = layers.apply(&add(backend(""), json!({ "host": "h", "port": 1 })), &by("ann")).expect("valid");
+    assert_eq!(unnamed.1, [backend("h:1")]);
+    layers = after(&unnamed.0, &Change::set(backend("a"), "weight", 9));
+    let stored = serde_json::to_value(layers.overlay()).expect("it can be stored");
+    let overlay: Overlay = serde_json::from_value(stored).expect("it can be read");
+    let (layers, _) = Layers::load(one("m", 1, 1), overlay);
+    let ids: Vec<_> = layers.effective().upstreams["u"].backends.iter().map(|backend| backend.id.as_str()).collect();
+    assert_eq!(ids, ["m", "z", "a", "k", "h:1"]);
+}
+
+#[test]
+fn what_becomes_the_files_again_stands_where_the_file_has_it() {
+    let text = "{backends: {u: [{id: a, host: h, port: 1}, {id: b, host: h, port: 2}]}}";
+    let layers = Layers::new(file(text));
+    let again = after(&layers, &remove(backend("a"), false));
+    let again = after(&again, &add(backend("a"), json!({ "host": "h", "port": 3 })));
+    let ids = |layers: &Layers| {
+        let backends = &layers.effective().upstreams["u"].backends;
+        backends.iter().map(|backend| backend.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&again), ["b", "a"]);
+    let same = after(&again, &Change::set(backend("a"), "port", 1));
+    assert!(same.overlay().is_empty());
+    assert_eq!(ids(&same), ["a", "b"]);
+}
+
+#[test]
+fn each_field_says_where_it_comes_from() {
+    let layers = Layers::new(file("{backends: {u: [{id: b, host: h, port: 1, weight: 100, max_conn: 5}]}}"));
+    let layers = layers.apply(&Change::set(backend("b"), "max_conn", 9), &by("bob")).expect("valid").0;
+    let layers = after(&layers, &set(&backend("b"), json!({ "max_conn": 9, "name": "B" })));
+    let explained = layers.explain(&backend("b"));
+    let find = |field: &str| explained.iter().find(|known| known.field == field).expect("a field");
+    assert_eq!((find("weight").layer, &find("weight").value), (Layer::File, &json!(100)), "a default spelled out");
+    assert_eq!((find("active").layer, &find("active").value), (Layer::Default, &json!(true)));
+    let max_conn = find("max_conn");
+    assert_eq!((max_conn.layer, &max_conn.value, &max_conn.file_value), (Layer::Overlay, &json!(9), &Some(json!(5))));
+    assert_eq!(max_conn.origin, Some(by("bob")), "who set it to what it is");
+    assert_eq!((find("name").origin.clone(), &find("name").file_value), (Some(by("ann")), &None));
+    let upstream = layers.explain(&Object::Upstream("u".into()));
+    let connect = upstream.iter().find(|known| known.field == "timeouts.connect").expect("a field");
+    assert_eq!((connect.layer, &connect.value), (Layer::Default, &json!("10s")));
+    assert!(layers.explain(&backend("none")).is_empty());
+}
+
+#[test]
+fn the_stored_form_is_stable() {
+    let layers = Layers::new(one("b", 100, 10));
+    let layers = after(&layers, &Change::set(backend("b"), "max_conn", 20));
+    let layers = after(&layers, &add(Object::Route("r".into()), json!({ "upstream": "u" })));
+    let layers = after(&layers, &add(Object::Upstream("v".into()), json!({ "load_balancer": "round_robin" })));
+    let layers = after(&layers, &remove(backend("b"), false));
+    let origin = json!({ "who": "ann", "at": 1, "revision": 2 });
+    let expected = json!({ "version": 1, "entries": [
+        { "object": { "kind": "backend", "upstream": "u", "id": "b" }, "change": "removed", "origin": origin },
+        { "object": { "kind": "upstream", "name": "v" }, "change": "added", "order": 1, "origin": origin,
+          "fields": { "load_balancer": { "value": "round_robin", "origin": origin } } },
+        { "object": { "kind": "route", "name": "r" }, "change": "added", "order": 0, "origin": origin,
+          "fields": { "upstream": { "value": "u", "origin": origin } } },
+    ]});
+    assert_eq!(serde_json::to_value(layers.overlay()).expect("it can be stored"), expected);
+    let mut newer = expected.clone();
+    newer["version"] = json!(2);
+    let told = serde_json::from_value::<Overlay>(newer).expect_err("nobody knows what it means").to_string();
+    assert!(told.contains("version 2"), "{told}");
+    let mut twice = expected;
+    let first = twice["entries"][0].clone();
+    twice["entries"].as_array_mut().expect("entries").push(first);
+    assert!(serde_json::from_value::<Overlay>(twice).is_err());
+}
+
+#[test]
+fn an_overlay_that_does_not_fit_does_not_stop_the_start() {
+    let layers = Layers::new(file("{backends: {u: [], v: []}, routing: {r: {upstream: u}}}"));
+    let layers = after(&layers, &set(&Object::Route("r".into()), json!({ "upstream": "v" })));
+    let layers = after(&layers, &add(Object::backend("v", "x"), json!({ "host": "h", "port": 1 })));
+    let layers = after(&layers, &Change::set(Object::Section("server".into()), "max_conn", 5));
+    let smaller = || file("{backends: {u: []}, routing: {r: {upstream: u}}}");
+    let (loaded, mut problems) = Layers::load(smaller(), layers.overlay().clone());
+    problems.sort_by(|one, two| one.object.cmp(&two.object));
+    let told: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.object, problem.told())).collect();
+    assert_eq!(
+        told,
+        [
+            "backend v/x: the file no longer has upstream \"v\"; it goes, though added through the API",
+            "route r: route.upstream: unknown upstream \"v\"; did you mean \"u\"? allowed: u"
+        ]
+    );
+    assert_eq!(loaded.effective().server.max_conn, 5, "the rest is in force");
+    assert_eq!(loaded.effective().routes["r"].upstream, "u");
+    let parked = loaded.overlay().entry(&Object::Route("r".into())).and_then(|entry| entry.parked.clone());
+    assert!(parked.is_some_and(|told| told.contains("unknown upstream")));
+    let (again, problems) = Layers::load(layers.file().clone(), loaded.overlay().clone());
+    assert_eq!((again.overlay(), problems), (layers.overlay(), vec![]), "where it fits it is in force again");
+    let cleared = after(&loaded, &Change::Clear(Selector::Object(Object::Route("r".into()))));
+    assert_eq!(cleared.overlay().entries().count(), 2);
+    let anew = after(&loaded, &Change::set(Object::Route("r".into()), "path", "/a"));
+    let entry = anew.overlay().entry(&Object::Route("r".into())).expect("an entry");
+    assert_eq!((&entry.presence, &entry.parked), (&Presence::Patched, &None));
+}
+
+#[test]
+fn going_back_signs_what_it_changes() {
+    let layers = Layers::new(one("b", 100, 10));
+    let first = layers.apply(&set(&backend("b"), json!({ "max_conn": 20, "weight": 5 })), &by("bob")).expect("valid").0;
+    let second = after(&first, &Change::set(backend("b"), "max_conn", 30));
+    let restore = Change::Restore(Box::new(first.overlay().clone()));
+    let (back, touched) = second.apply(&restore, &by("eve")).expect("it fits");
+    assert_eq!((back.effective(), touched), (first.effective(), vec![backend("b")]));
+    let fields = &back.overlay().entry(&backend("b")).expect("an entry").fields;
+    assert_eq!((&fields["max_conn"].origin, &fields["weight"].origin), (&by("eve"), &by("bob")));
 }
 
 #[test]
@@ -312,17 +351,48 @@ fn what_needs_a_restart_is_named_key_by_key() {
     new.server.max_conn = 5;
     new.grpc.port = 1;
     new.log.level = speedmimi_model::Level::Debug;
-    let text = "{backends: {u: []}, access_log: on}";
-    new.access_log = speedmimi_model::parse("test", text).expect("a valid file").access_log;
+    new.state.persist = false;
+    new.state.conflict = Conflict::File;
+    new.access_log = file("{backends: {u: []}, access_log: on}").access_log;
     let layers = Layers::new(old.clone());
-    let Err(ReloadError::RestartNeeded { fields }) = layers.reload(new.clone()) else { panic!("it is refused") };
-    assert_eq!(fields, ["grpc.port", "log.level", "server.port", "server.workers", "access_log"]);
+    let Err(ReloadError::RestartNeeded { fields }) = layers.reload(new.clone(), Conflict::Overlay) else {
+        panic!("it is refused")
+    };
+    let named = ["access_log", "grpc.port", "log.level", "server.port", "server.workers", "state.persist"];
+    assert_eq!(fields, named);
+    let applied = refused(&layers, &Change::Apply(Box::new(new)));
+    assert_eq!(applied, ChangeError::RestartNeeded { fields: named.map(str::to_owned).to_vec() });
+    let port = refused(&layers, &Change::set(Object::Section("server".into()), "port", 81));
+    assert_eq!(port, ChangeError::RestartNeeded { fields: vec!["server.port".into()] });
+    let same = after(&layers, &Change::set(Object::Section("server".into()), "port", 8080));
+    assert!(same.overlay().is_empty(), "it is so already");
+    after(&layers, &Change::set(Object::Section("state".into()), "conflict", "file"));
     let marked = |path: &str| {
         path.split('.').fold(speedmimi_model::schema(), |s, key| s["properties"][key].clone())["x-restart"] == true
     };
-    for section in ["server.host", "server.port", "server.workers", "grpc", "admin", "log", "access_log"] {
+    for section in ["server.host", "server.port", "server.workers", "grpc", "admin", "log", "access_log", "state.dir"] {
         assert!(marked(section), "{section}");
     }
-    assert!(!marked("server.max_conn"));
+    assert!(!marked("server.max_conn") && !marked("state.conflict"));
     assert!(old.restart_differences(&one("c", 1, 1)).is_empty());
+}
+
+/// The shortest of many is what the work costs, whatever else the machine does.
+#[test]
+fn a_change_among_five_hundred_backends_takes_less_than_five_milliseconds() {
+    let backends = (0..500).map(|n| Backend { id: format!("b{n}"), ..Backend::new("10.0.0.1", 80) }).collect();
+    let upstream = Upstream { backends, ..Upstream::default() };
+    let config = Config { upstreams: BTreeMap::from([("u".into(), upstream)]), ..Config::default() };
+    let mut layers = Layers::new(config);
+    for n in 0..250 {
+        layers = after(&layers, &set(&backend(&format!("b{n}")), json!({ "max_conn": 7, "labels": { "zone": "a" } })));
+    }
+    let cost = (0..50).map(|n| {
+        let begin = std::time::Instant::now();
+        layers = after(&layers, &Change::set(backend("b400"), "max_conn", n + 1));
+        begin.elapsed()
+    });
+    let shortest = cost.min().expect("there were fifty");
+    println!("{shortest:?}");
+    assert!(shortest < std::time::Duration::from_millis(5), "{shortest:?}");
 }

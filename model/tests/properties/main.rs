@@ -3,5 +3,7 @@
 #![allow(clippy::panic, reason = "a helper of a test fails the test")]
 
 mod generate;
+mod history;
 mod layers;
 mod reading;
+mod reference;

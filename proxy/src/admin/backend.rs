@@ -1,13 +1,13 @@
 //! `BackendService`.
 
-use speedmimi_model::{Change, Kind};
+use speedmimi_model::{Change, Kind, Object};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::backend_service_server::BackendService;
 use tonic::{Request, Response, Status};
 
 use super::status::{self, Violations};
 use super::{convert, entry, report};
-use crate::control::{Control, Done, Guard, Object};
+use crate::control::{Control, Done, Guard};
 
 /// Entries of a page, at most and by default.
 const PAGE: usize = 1000;
@@ -20,7 +20,7 @@ impl Backends {
     async fn change(&self, change: Change, guard: Guard) -> Result<(u64, v1::BackendEntry), Status> {
         let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
         let Done { revision, object, store } = done;
-        let Object::Backend { upstream, id } = object else {
+        let Some(Object::Backend { upstream, id }) = object else {
             return Err(Status::internal("a change of a backend names none"));
         };
         let backend = entry::find(&store, &upstream, &id)?;
@@ -35,7 +35,7 @@ impl Backends {
         active: bool,
     ) -> Result<(u64, v1::BackendEntry), Status> {
         let named = Named::new(upstream, backend_id, options)?;
-        let change = Change::SetActive { upstream: named.upstream, id: named.id, active };
+        let change = Change::set(named.object(), "active", active);
         self.change(change, named.guard).await
     }
 }
@@ -54,6 +54,10 @@ impl Named {
         let guard = convert::guard(options, &mut violations);
         violations.check()?;
         Ok(Self { upstream: convert::upstream(upstream).to_owned(), id, guard })
+    }
+
+    fn object(&self) -> Object {
+        Object::backend(&self.upstream, &self.id)
     }
 }
 
@@ -123,11 +127,10 @@ impl BackendService for Backends {
         let mut violations = Violations::default();
         let guard = convert::guard(options, &mut violations);
         let backend = backend.unwrap_or_default();
-        let id = (!backend.id.is_empty()).then(|| backend.id.clone());
-        let patch = Box::new(convert::patch(backend, None, &mut violations));
+        let object = Object::backend(convert::upstream(&upstream), &backend.id);
+        let fields = convert::fields(backend, &mut violations);
         violations.check()?;
-        let upstream = convert::upstream(&upstream).to_owned();
-        let (revision, backend) = self.change(Change::AddBackend { upstream, id, patch }, guard).await?;
+        let (revision, backend) = self.change(Change::Add { object, fields }, guard).await?;
         Ok(Response::new(v1::AddBackendResponse { revision, backend: Some(backend) }))
     }
 
@@ -139,11 +142,11 @@ impl BackendService for Backends {
         let mut violations = Violations::default();
         let guard = convert::guard(options, &mut violations);
         let backend = backend.unwrap_or_default();
-        let id = convert::backend_id("backend.id", &backend.id, &mut violations).to_owned();
-        let patch = Box::new(convert::patch(backend, update_mask, &mut violations));
+        let id = convert::backend_id("backend.id", &backend.id, &mut violations);
+        let object = Object::backend(convert::upstream(&upstream), id);
+        let fields = convert::edits(backend, update_mask, &mut violations);
         violations.check()?;
-        let upstream = convert::upstream(&upstream).to_owned();
-        let (revision, backend) = self.change(Change::UpdateBackend { upstream, id, patch }, guard).await?;
+        let (revision, backend) = self.change(Change::Update { object, fields }, guard).await?;
         Ok(Response::new(v1::UpdateBackendResponse { revision, backend: Some(backend) }))
     }
 
@@ -152,12 +155,12 @@ impl BackendService for Backends {
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
         let v1::RemoveBackendRequest { upstream, backend_id, options } = request.into_inner();
-        let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, options)?;
+        let named = Named::new(&upstream, &backend_id, options)?;
         let view = self.0.view();
-        let backend = entry::find(&view.store, &upstream, &id)?;
-        let was = entry::entry(&self.0, &view.store, &upstream, backend);
-        let change = Change::RemoveBackend { upstream, id };
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
+        let backend = entry::find(&view.store, &named.upstream, &named.id)?;
+        let was = entry::entry(&self.0, &view.store, &named.upstream, backend);
+        let change = Change::Remove { object: named.object(), cascade: false };
+        let done = self.0.change(change, named.guard).await.map_err(|error| status::refused(&error))?;
         // It has no revision of its own any more; the global one is where it went.
         let revision = done.store.revision();
         Ok(Response::new(v1::RemoveBackendResponse { revision, backend: Some(was) }))

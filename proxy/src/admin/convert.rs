@@ -1,8 +1,10 @@
 //! Requests into valid types: what cannot be meant is found here, all of it at once, with the field's name.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use speedmimi_model::{BackendPatch, HealthCheck, HealthCheckKind, Patch, Scheme, StatusRanges};
+use serde_json::{Map, Value};
+use speedmimi_model::Edit;
 use speedmimi_proto::v1;
 
 use super::status::Violations;
@@ -36,11 +38,11 @@ pub(super) fn guard(options: Option<v1::MutationOptions>, violations: &mut Viola
 
 /// What an update does to each field: those in the mask, or those that are set where there is no mask. A field in the
 /// mask that is not set goes back to the file's value.
-pub(super) fn patch(
+pub(super) fn edits(
     backend: v1::Backend,
     mask: Option<prost_types::FieldMask>,
     violations: &mut Violations,
-) -> BackendPatch {
+) -> BTreeMap<String, Edit> {
     let mask = mask.map(|mask| mask.paths);
     for (index, path) in mask.iter().flatten().enumerate() {
         if !FIELDS.contains(&path.as_str()) {
@@ -54,30 +56,40 @@ pub(super) fn patch(
     }
     let scheme = backend.scheme.and_then(|number| scheme(number, violations));
     let health_check = backend.health_check.map(|check| health_check(check, violations));
-    BackendPatch {
-        name: decide(backend.name, masked("name")),
-        host: decide(backend.host, masked("host")),
-        port: decide(backend.port, masked("port")),
-        weight: decide(backend.weight, masked("weight")),
-        scheme: decide(scheme, masked("scheme")),
-        active: decide(backend.active, masked("active")),
-        max_conn: decide(backend.max_conn, masked("max_conn")),
-        labels: decide(backend.labels.map(|labels| labels.entries.into_iter().collect()), masked("labels")),
-        health_check: decide(health_check.map(Some), masked("health_check")),
-    }
+    let values: [(&str, Option<Value>); 9] = [
+        ("name", backend.name.map(Value::from)),
+        ("host", backend.host.map(Value::from)),
+        ("port", backend.port.map(Value::from)),
+        ("weight", backend.weight.map(Value::from)),
+        ("scheme", scheme.map(Value::from)),
+        ("active", backend.active.map(Value::from)),
+        ("max_conn", backend.max_conn.map(Value::from)),
+        ("labels", backend.labels.map(|labels| labels.entries.into_iter().collect())),
+        ("health_check", health_check),
+    ];
+    let decide = |(field, value): (&str, Option<Value>)| {
+        let edit = match (value, masked(field)) {
+            (Some(value), None | Some(true)) => Edit::Set(value),
+            (None, Some(true)) => Edit::Reset,
+            (_, Some(false)) | (None, None) => return None,
+        };
+        Some((field.to_owned(), edit))
+    };
+    values.into_iter().filter_map(decide).collect()
 }
 
-fn decide<T>(value: Option<T>, masked: Option<bool>) -> Patch<T> {
-    match (value, masked) {
-        (Some(value), None | Some(true)) => Patch::Set(value),
-        (None, Some(true)) => Patch::Reset,
-        (_, Some(false)) | (None, None) => Patch::Keep,
-    }
+/// The fields of a new backend: those that are set.
+pub(super) fn fields(backend: v1::Backend, violations: &mut Violations) -> BTreeMap<String, Value> {
+    let set = |(field, edit)| match edit {
+        Edit::Set(value) => Some((field, value)),
+        Edit::Reset => None,
+    };
+    edits(backend, None, violations).into_iter().filter_map(set).collect()
 }
 
-fn scheme(number: i32, violations: &mut Violations) -> Option<Scheme> {
+fn scheme(number: i32, violations: &mut Violations) -> Option<&'static str> {
     match v1::Scheme::try_from(number) {
-        Ok(v1::Scheme::Http) => Some(Scheme::Http),
+        Ok(v1::Scheme::Http) => Some("http"),
         Ok(v1::Scheme::Unspecified) => None,
         Err(_) => {
             violations.push("backend.scheme", format!("{number} is not available in this version; SCHEME_HTTP is"));
@@ -86,44 +98,49 @@ fn scheme(number: i32, violations: &mut Violations) -> Option<Scheme> {
     }
 }
 
-fn health_check(check: v1::HealthCheck, violations: &mut Violations) -> HealthCheck {
-    let default = HealthCheck::default();
-    let kind = match v1::HealthCheckType::try_from(check.r#type) {
-        Ok(v1::HealthCheckType::Tcp) => HealthCheckKind::Tcp,
-        Ok(v1::HealthCheckType::Http | v1::HealthCheckType::Unspecified) => HealthCheckKind::Http,
+/// A check as the file writes it; what is not set is left out.
+fn health_check(check: v1::HealthCheck, violations: &mut Violations) -> Value {
+    let mut written = Map::new();
+    let mut write = |key: &str, value: Value| drop(written.insert(key.to_owned(), value));
+    match v1::HealthCheckType::try_from(check.r#type) {
+        Ok(v1::HealthCheckType::Tcp) => write("type", "tcp".into()),
+        Ok(v1::HealthCheckType::Http) => write("type", "http".into()),
+        Ok(v1::HealthCheckType::Unspecified) => {}
         Err(_) => {
             let allowed = "HEALTH_CHECK_TYPE_HTTP and HEALTH_CHECK_TYPE_TCP are";
             violations.push(
                 "backend.health_check.type",
                 format!("{} is not available in this version; {allowed}", check.r#type),
             );
-            HealthCheckKind::Http
         }
-    };
-    let expect_status = if check.expect_status.is_empty() {
-        StatusRanges::default()
+    }
+    for (key, text) in [("path", check.path), ("expect_status", check.expect_status)] {
+        if !text.is_empty() {
+            write(key, text.into());
+        }
+    }
+    for (key, given) in [("interval", check.interval), ("timeout", check.timeout)] {
+        match given.map(duration) {
+            None => {}
+            Some(Ok(duration)) => write(key, spelled(duration).into()),
+            Some(Err(description)) => violations.push(&format!("backend.health_check.{key}"), description),
+        }
+    }
+    for (key, number) in [("failures", check.failures), ("successes", check.successes)] {
+        if number > 0 {
+            write(key, number.into());
+        }
+    }
+    Value::Object(written)
+}
+
+/// A duration as the file writes it. One that is no whole number of milliseconds cannot be written there, and is
+/// refused by the same rule.
+fn spelled(duration: Duration) -> String {
+    if duration.subsec_nanos().is_multiple_of(1_000_000) {
+        format!("{}ms", duration.as_millis())
     } else {
-        check.expect_status.parse().unwrap_or_else(|description: String| {
-            violations.push("backend.health_check.expect_status", description);
-            StatusRanges::default()
-        })
-    };
-    let mut time = |field: &str, given: Option<prost_types::Duration>, default: Duration| {
-        given.map_or(default, |given| {
-            duration(given).unwrap_or_else(|description| {
-                violations.push(&format!("backend.health_check.{field}"), description);
-                default
-            })
-        })
-    };
-    HealthCheck {
-        kind,
-        path: if check.path.is_empty() { default.path } else { check.path },
-        expect_status,
-        interval: time("interval", check.interval, default.interval),
-        timeout: time("timeout", check.timeout, default.timeout),
-        failures: if check.failures == 0 { default.failures } else { check.failures },
-        successes: if check.successes == 0 { default.successes } else { check.successes },
+        format!("{duration:?}")
     }
 }
 

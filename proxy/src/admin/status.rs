@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use speedmimi_model::{ChangeError, Kind, Violation};
+use speedmimi_model::{ChangeError, Kind, ReloadError, Violation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -50,6 +50,8 @@ pub(super) fn refused(error: &Refused) -> Status {
             let reason = match kind {
                 Kind::Upstream => "UPSTREAM_NOT_FOUND",
                 Kind::Backend => "BACKEND_NOT_FOUND",
+                Kind::Route => "ROUTE_NOT_FOUND",
+                Kind::Section => "SECTION_NOT_FOUND",
             };
             (Code::NotFound, info(reason, [("name", id.clone())]))
         }
@@ -57,9 +59,16 @@ pub(super) fn refused(error: &Refused) -> Status {
             let reason = match kind {
                 Kind::Upstream => "UPSTREAM_ALREADY_EXISTS",
                 Kind::Backend => "BACKEND_ALREADY_EXISTS",
+                Kind::Route => "ROUTE_ALREADY_EXISTS",
+                Kind::Section => "SECTION_ALREADY_EXISTS",
             };
             (Code::AlreadyExists, info(reason, [("name", id.clone())]))
         }
+        Refused::Change(ChangeError::InUse { object, by, .. }) => {
+            let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+            (Code::FailedPrecondition, info("IN_USE", [("name", object.name()), ("by", by.join(","))]))
+        }
+        Refused::Change(ChangeError::Unroutable(_)) => (Code::FailedPrecondition, info("UNROUTABLE", [])),
         Refused::Conflict { expected, current, .. } => {
             let revisions = [("expected_revision", expected.to_string()), ("current_revision", current.to_string())];
             (Code::Aborted, info("REVISION_CONFLICT", revisions))
@@ -74,7 +83,12 @@ pub(super) fn refused(error: &Refused) -> Status {
         Refused::Load(LoadError::Unreadable { path, .. }) => {
             (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))
         }
-        Refused::Reload(speedmimi_model::ReloadError::RestartNeeded { fields }) => {
+        Refused::Reload(ReloadError::Unfit { objects, .. }) => {
+            let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
+            (Code::FailedPrecondition, info("OVERLAY_UNFIT", [("objects", objects.join(","))]))
+        }
+        Refused::Reload(ReloadError::RestartNeeded { fields })
+        | Refused::Change(ChangeError::RestartNeeded { fields }) => {
             (Code::FailedPrecondition, info("RESTART_NEEDED", [("fields", fields.join(","))]))
         }
         Refused::NoFile => (Code::FailedPrecondition, info("NO_CONFIG_FILE", [])),
@@ -111,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_conflict_says_both_revisions() {
-        let object = Object::Backend { upstream: "u".into(), id: "b".into() };
+        let object = Some(Object::backend("u", "b"));
         let status = refused(&Refused::Conflict { object, expected: 3, current: 5 });
         assert_eq!(status.code(), Code::Aborted);
         let details = status.get_error_details();
@@ -127,7 +141,7 @@ mod tests {
         assert!(missing.message().contains("default/a"), "{}", missing.message());
         let exists = ChangeError::AlreadyExists { kind: Kind::Backend, id: "default/a".into() };
         assert_eq!(refused(&exists.into()).code(), Code::AlreadyExists);
-        let restart = speedmimi_model::ReloadError::RestartNeeded { fields: vec!["server.port".into()] };
+        let restart = ReloadError::RestartNeeded { fields: vec!["server.port".into()] };
         assert_eq!(refused(&restart.into()).code(), Code::FailedPrecondition);
         assert_eq!(refused(&Refused::Stopping).code(), Code::Unavailable);
     }

@@ -1,8 +1,6 @@
 //! Why a change is refused. A refused change changed nothing.
 
-use speedmimi_model::{ChangeError, Faults, ReloadError};
-
-use super::store::Object;
+use speedmimi_model::{ChangeError, Faults, Object, ReloadError};
 
 /// Why the control thread does not do what it is asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,10 +9,10 @@ pub enum Refused {
     #[error(transparent)]
     Change(#[from] ChangeError),
     /// The object is not what the caller thinks it is.
-    #[error("{object} is at revision {current}, not {expected}")]
+    #[error("{} is at revision {current}, not {expected}", object.as_ref().map_or("the configuration".to_owned(), ToString::to_string))]
     Conflict {
-        /// What was to be changed.
-        object: Object,
+        /// What was to be changed; none: everything.
+        object: Option<Object>,
         /// What the caller expected.
         expected: u64,
         /// What it is.

@@ -2,41 +2,14 @@
 //! store, and the old one stays what it was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
-use speedmimi_model::{Backend, Change, Config, Layers, Patch, ReloadSummary, Touched, Upstream};
+use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Origin, ReloadSummary, Selector};
 
 use super::error::Refused;
 
 /// The revision of everything that the process started with.
 const FIRST_REVISION: u64 = 1;
-
-/// Something that has a revision of its own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Object {
-    /// A backend.
-    Backend {
-        /// Its upstream.
-        upstream: String,
-        /// Its id.
-        id: String,
-    },
-    /// An upstream, its policy; not its backends.
-    Upstream(String),
-    /// A route.
-    Route(String),
-}
-
-impl fmt::Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backend { upstream, id } => write!(f, "backend {upstream}/{id}"),
-            Self::Upstream(name) => write!(f, "upstream {name}"),
-            Self::Route(name) => write!(f, "route {name}"),
-        }
-    }
-}
 
 /// Conditions of a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +18,15 @@ pub struct Guard {
     pub validate_only: bool,
     /// Refuse unless the object is at this revision; an object that does not exist is at 0.
     pub expected_revision: Option<u64>,
+}
+
+/// Who makes a change, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Author {
+    /// Who, as the access rules name callers.
+    pub who: String,
+    /// When, in microseconds since 1970.
+    pub at: u64,
 }
 
 /// Desired state, whole. Cheap to clone.
@@ -86,12 +68,7 @@ impl Store {
 
     /// The revision that last changed an object; 0 when it does not exist.
     pub fn revision_of(&self, object: &Object) -> u64 {
-        let config = self.config();
-        let exists = match object {
-            Object::Backend { upstream, id } => config.backend(upstream, id).is_some(),
-            Object::Upstream(name) => config.upstreams.contains_key(name),
-            Object::Route(name) => config.routes.contains_key(name),
-        };
+        let exists = self.config().contains(object);
         if exists { self.revisions.get(object).copied().unwrap_or(FIRST_REVISION) } else { 0 }
     }
 
@@ -105,21 +82,23 @@ impl Store {
         !self.disconnected.is_empty() && self.disconnected.contains(&(upstream.to_owned(), id.to_owned()))
     }
 
-    /// The store after a change, and what was changed. The revision stays where everything was so already.
-    pub fn change(&self, change: &Change, guard: &Guard) -> Result<(Self, Object), Refused> {
+    /// The store after a change, and the object that it names or adds; none where it is about everything. The revision
+    /// stays where everything was so already.
+    pub fn change(&self, change: &Change, guard: &Guard, author: &Author) -> Result<(Self, Option<Object>), Refused> {
         let named = named(change);
         if let Some(object) = named.as_ref().filter(|object| self.revision_of(object) > 0) {
-            self.check(object, guard)?;
+            self.check(Some(object), guard)?;
         }
-        let (layers, touched) = self.layers.apply(change)?;
-        let added = touched.iter().map(|Touched::Backend { upstream, id }| backend(upstream, id)).next();
-        // A change either names its object or adds it.
-        let object = named.or(added).unwrap_or_else(|| Object::Upstream(String::new()));
-        self.check(&object, guard)?;
+        let origin = Origin { who: author.who.clone(), at: author.at, revision: self.revision + 1 };
+        let (layers, touched) = self.layers.apply(change, &origin)?;
+        let added = matches!(change, Change::Add { .. }).then(|| touched.first().cloned()).flatten();
+        let object = named.or(added);
+        self.check(object.as_ref(), guard)?;
         let mut next = Self { layers, ..self.clone() };
-        let reopened = reopens(change) && next.reconnect(&object);
-        if reopened || !touched.is_empty() {
-            next.touch([object.clone()]);
+        let reopened = reopens(change).filter(|backend| next.reconnect(backend));
+        if reopened.is_some() || !touched.is_empty() || next.layers.overlay() != self.layers.overlay() {
+            next.touch(touched.into_iter().chain(reopened));
+            next.forget_disconnected();
         }
         Ok((next, object))
     }
@@ -132,14 +111,11 @@ impl Store {
         keep_enabled: bool,
         guard: &Guard,
     ) -> Result<(Self, u64), Refused> {
-        let object = backend(upstream, id);
+        let object = Object::backend(upstream, id);
         let revision = self.revision_of(&object);
-        if revision == 0 {
-            // The same words as for any other change to a backend that is not there.
-            let change = Change::SetActive { upstream: upstream.to_owned(), id: id.to_owned(), active: false };
-            self.layers.apply(&change)?;
-        }
-        self.check(&object, guard)?;
+        // The same words as for any other change to a backend that is not there.
+        self.layers.existing(&object)?;
+        self.check(Some(&object), guard)?;
         let mut next = self.clone();
         if !keep_enabled {
             Arc::make_mut(&mut next.disconnected).insert((upstream.to_owned(), id.to_owned()));
@@ -149,24 +125,32 @@ impl Store {
 
     /// The store over a new file, and what that changes.
     pub fn reload(&self, file: Config) -> Result<(Self, ReloadSummary), Refused> {
-        let (layers, summary) = self.layers.reload(file)?;
+        let rule = file.state.conflict;
+        let (layers, summary) = self.layers.reload(file, rule)?;
         let mut next = Self { layers, ..self.clone() };
-        if **next.layers.effective() != **self.layers.effective() {
-            let changed = changed(self.config(), next.config());
+        let changed = self.config().changed_objects(next.config());
+        if !changed.is_empty() {
             next.touch(changed);
-            let config = next.layers.effective().clone();
-            Arc::make_mut(&mut next.disconnected).retain(|(upstream, id)| config.backend(upstream, id).is_some());
+            next.forget_disconnected();
         }
         Ok((next, summary))
     }
 
-    fn check(&self, object: &Object, guard: &Guard) -> Result<(), Refused> {
-        let current = self.revision_of(object);
+    fn check(&self, object: Option<&Object>, guard: &Guard) -> Result<(), Refused> {
+        let current = object.map_or(self.revision, |object| self.revision_of(object));
         match guard.expected_revision {
             Some(expected) if expected != current => {
-                Err(Refused::Conflict { object: object.clone(), expected, current })
+                Err(Refused::Conflict { object: object.cloned(), expected, current })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A backend that is gone is not cut off when it comes back.
+    fn forget_disconnected(&mut self) {
+        let config = self.layers.effective().clone();
+        if self.disconnected.iter().any(|(upstream, id)| config.backend(upstream, id).is_none()) {
+            Arc::make_mut(&mut self.disconnected).retain(|(upstream, id)| config.backend(upstream, id).is_some());
         }
     }
 
@@ -185,57 +169,26 @@ impl Store {
     }
 }
 
-/// The object that a change names; one that is added may get its name later.
+/// The object that a change names; one that is added may get its name later, and some changes are about everything.
 fn named(change: &Change) -> Option<Object> {
     match change {
-        Change::AddBackend { upstream, id, .. } => id.as_ref().map(|id| backend(upstream, id)),
-        Change::UpdateBackend { upstream, id, .. }
-        | Change::RemoveBackend { upstream, id }
-        | Change::SetActive { upstream, id, .. } => Some(backend(upstream, id)),
-    }
-}
-
-/// Whether a change ends a disconnect: it enables the backend, or the backend goes.
-fn reopens(change: &Change) -> bool {
-    match change {
-        Change::SetActive { active, .. } => *active,
-        Change::UpdateBackend { patch, .. } => patch.active == Patch::Set(true),
-        Change::AddBackend { .. } | Change::RemoveBackend { .. } => true,
-    }
-}
-
-fn backend(upstream: &str, id: &str) -> Object {
-    Object::Backend { upstream: upstream.to_owned(), id: id.to_owned() }
-}
-
-/// Every object that differs.
-fn changed(old: &Config, new: &Config) -> Vec<Object> {
-    let mut objects = Vec::new();
-    let names: BTreeSet<&String> = old.upstreams.keys().chain(new.upstreams.keys()).collect();
-    for name in names {
-        let (old, new) = (old.upstreams.get(name), new.upstreams.get(name));
-        if old.map(policy) != new.map(policy) {
-            objects.push(Object::Upstream(name.clone()));
+        Change::Add { object: Object::Backend { id, .. }, .. } if id.is_empty() => None,
+        Change::Add { object, .. } | Change::Update { object, .. } | Change::Remove { object, .. } => {
+            Some(object.clone())
         }
-        let old: BTreeMap<&str, &Backend> = by_id(old);
-        let new: BTreeMap<&str, &Backend> = by_id(new);
-        let ids: BTreeSet<&&str> = old.keys().chain(new.keys()).collect();
-        objects.extend(ids.into_iter().filter(|id| old.get(*id) != new.get(*id)).map(|id| backend(name, id)));
+        Change::Clear(Selector::Object(object) | Selector::Field(object, _)) => Some(object.clone()),
+        Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => None,
     }
-    let names: BTreeSet<&String> = old.routes.keys().chain(new.routes.keys()).collect();
-    let routes = names.into_iter().filter(|name| old.routes.get(*name) != new.routes.get(*name));
-    objects.extend(routes.map(|name| Object::Route(name.clone())));
-    objects
 }
 
-fn by_id(upstream: Option<&Upstream>) -> BTreeMap<&str, &Backend> {
-    let backends = upstream.map(|upstream| upstream.backends.as_slice()).unwrap_or_default();
-    backends.iter().map(|backend| (backend.id.as_str(), backend)).collect()
-}
-
-/// An upstream without its backends, which are objects of their own.
-fn policy(upstream: &Upstream) -> Upstream {
-    Upstream { backends: Vec::new(), ..upstream.clone() }
+/// The backend whose disconnect a change ends: it is enabled.
+fn reopens(change: &Change) -> Option<Object> {
+    match change {
+        Change::Update { object, fields } => {
+            (fields.get("active") == Some(&Edit::Set(true.into()))).then(|| object.clone())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

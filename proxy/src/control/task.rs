@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use speedmimi_model::Config;
+use speedmimi_model::{Config, Object};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
-use super::store::Store;
+use super::store::{Author, Store};
 use super::view::View;
 use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Reloaded, Shared};
 use crate::live::Live;
@@ -155,12 +156,12 @@ impl Controller {
     }
 
     async fn change(&mut self, job: Job) {
-        let (next, object) = match self.store.change(&job.change, &job.guard) {
+        let (next, object) = match self.store.change(&job.change, &job.guard, &author()) {
             Ok(planned) => planned,
             Err(refused) => return drop(job.reply.send(Err(refused))),
         };
         if job.guard.validate_only {
-            let done = Done { revision: self.store.revision_of(&object), object, store: next };
+            let done = Done { revision: self.revision_of(object.as_ref()), object, store: next };
             return drop(job.reply.send(Ok(done)));
         }
         if !job.looked_up
@@ -170,10 +171,16 @@ impl Controller {
         }
         if next.revision() != self.store.revision() {
             self.install(next).await;
-            tracing::info!(%object, revision = self.store.revision(), "changed through the API");
+            let what = object.as_ref().map_or_else(|| "configuration".to_owned(), ToString::to_string);
+            tracing::info!(object = what, revision = self.store.revision(), "changed through the API");
         }
-        let done = Done { revision: self.store.revision_of(&object), object, store: self.store.clone() };
+        let done = Done { revision: self.revision_of(object.as_ref()), object, store: self.store.clone() };
         drop(job.reply.send(Ok(done)));
+    }
+
+    /// The revision of an object, or of everything.
+    fn revision_of(&self, object: Option<&Object>) -> u64 {
+        object.map_or(self.store.revision(), |object| self.store.revision_of(object))
     }
 
     /// Makes the next state the current one: everything new is built before anything old is touched.
@@ -228,4 +235,10 @@ impl Controller {
         let known: BTreeSet<u64> = self.shared.live.backends().iter().map(|backend| backend.uid).collect();
         self.shared.reports.lock().retain(|uid| known.contains(&uid));
     }
+}
+
+/// Who changes something: this version knows one caller, whoever reaches the API.
+fn author() -> Author {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Author { who: "api".into(), at: at.as_micros() as u64 }
 }

@@ -130,7 +130,7 @@ impl Client {
                 Some(Signal::Evicted | Signal::Cut) | None => {}
             }
             let before = block.len();
-            match crate::io::read_block(&mut self.socket, &mut block, context) {
+            match crate::io::read_block(&self.socket, &mut block, context) {
                 Poll::Pending if block.is_empty() => {
                     self.worker.blocks.put(block);
                     return Poll::Pending;
@@ -213,7 +213,7 @@ impl Client {
                 return false;
             }
             let mut block = self.waiting.take().unwrap_or_else(|| self.worker.blocks.take());
-            let read = crate::io::read_block(&mut self.socket, &mut block, context);
+            let read = crate::io::read_block(&self.socket, &mut block, context);
             if block.is_empty() {
                 self.worker.blocks.put(block);
             } else {
@@ -231,7 +231,7 @@ impl Client {
 
     /// Reads more of what it sends.
     pub(crate) fn read(&mut self, into: &mut [u8], context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        let read = crate::io::read(&mut self.socket, into, context);
+        let read = crate::io::read(&self.socket, into, context);
         if let Poll::Ready(Ok(read)) = read {
             self.worker.cells().bytes_received.add(read as u64);
         }

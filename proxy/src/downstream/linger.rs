@@ -29,7 +29,7 @@ pub(crate) async fn close(client: &mut Client) {
                 return Poll::Ready(());
             }
             let scratch = &mut *worker.scratch.borrow_mut();
-            match crate::io::read(&mut client.socket, &mut scratch.input, context) {
+            match crate::io::read(&client.socket, &mut scratch.input, context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(read)) if read > 0 => left = left.saturating_sub(read),
                 Poll::Ready(_) => return Poll::Ready(()),

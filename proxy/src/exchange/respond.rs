@@ -56,7 +56,7 @@ pub(crate) async fn send(client: &mut Client, answer: &Answer) -> u64 {
             if worker.table.poll(client.key, context).is_some() {
                 break;
             }
-            match crate::io::write(&mut client.socket, &bytes[taken..], context) {
+            match crate::io::write(&client.socket, &bytes[taken..], context) {
                 Poll::Ready(Ok(written)) if written > 0 => taken += written,
                 Poll::Ready(_) => break,
                 Poll::Pending => return Poll::Pending,

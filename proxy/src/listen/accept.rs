@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -31,18 +31,19 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) {
             return;
         }
     };
+    let mut in_hand = None;
     loop {
         tokio::select! {
             biased;
             () = worker.drain_begun() => break,
-            burst = poll_fn(|context| burst(&worker, &socket, context)) => match burst {
+            burst = poll_fn(|context| burst(&worker, &socket, &mut in_hand, context)) => match burst {
                 Burst::More => tokio::task::yield_now().await,
                 Burst::Pause => worker.room(PAUSE).await,
             }
         }
     }
     let mut context = Context::from_waker(std::task::Waker::noop());
-    while matches!(burst(&worker, &socket, &mut context), Poll::Ready(Burst::More)) {}
+    while matches!(burst(&worker, &socket, &mut in_hand, &mut context), Poll::Ready(Burst::More)) {}
 }
 
 enum Burst {
@@ -52,21 +53,30 @@ enum Burst {
     Pause,
 }
 
+/// A connection that was accepted beyond the limit. One a worker: it shows that somebody waits, for whom others have to
+/// make room; the next ones stay in the kernel's queue.
+type InHand = Option<(TcpStream, SocketAddr)>;
+
 /// Takes connections from the queue; pending when it is empty.
-fn burst(worker: &Rc<Worker>, socket: &TcpListener, context: &mut Context<'_>) -> Poll<Burst> {
+fn burst(worker: &Rc<Worker>, socket: &TcpListener, in_hand: &mut InHand, context: &mut Context<'_>) -> Poll<Burst> {
     for _ in 0..BURST {
-        if !worker.make_room() {
+        if in_hand.is_none() {
+            match ready!(socket.poll_accept(context)) {
+                Ok(accepted) => *in_hand = Some(accepted),
+                Err(error) if is_about_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::warn!(worker = worker.index, %error, "accept failed; pausing");
+                    worker.evict();
+                    return Poll::Ready(Burst::Pause);
+                }
+            }
+        }
+        if !worker.has_room() {
+            worker.evict();
             return Poll::Ready(Burst::Pause);
         }
-        match socket.poll_accept(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok((stream, peer))) => place(worker, stream, peer),
-            Poll::Ready(Err(error)) if is_about_one_connection(&error) => {}
-            Poll::Ready(Err(error)) => {
-                tracing::warn!(worker = worker.index, %error, "accept failed; pausing");
-                worker.evict();
-                return Poll::Ready(Burst::Pause);
-            }
+        if let Some((stream, peer)) = in_hand.take() {
+            place(worker, stream, peer);
         }
     }
     Poll::Ready(Burst::More)

@@ -120,7 +120,7 @@ fn downwards(
     let worker = exchange.worker.clone();
     let scratch = &mut *worker.scratch.borrow_mut();
     let Some(connection) = &mut transfer.connection else { return Err(Reason::Internal) };
-    let read = match crate::io::read(&mut connection.socket, &mut scratch.input, context) {
+    let read = match crate::io::read(&connection.socket, &mut scratch.input, context) {
         Poll::Pending => return Ok(false),
         Poll::Ready(Ok(0)) => {
             tunnel.backend_ended = true;

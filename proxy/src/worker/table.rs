@@ -27,7 +27,7 @@ pub(crate) enum Signal {
 pub(crate) enum Phase {
     /// Between requests, not one byte of the next one here.
     Idle,
-    /// A head is arriving.
+    /// A head is arriving, or the first one is awaited.
     Head,
     /// An exchange is going on.
     Busy,
@@ -62,7 +62,7 @@ struct Inner {
 impl Table {
     pub(crate) fn open(&self, now: u64) -> Key {
         let inner = &mut *self.0.borrow_mut();
-        let entry = Entry { waker: None, since: now, backend: 0, signals: 0, phase: Phase::Idle, open: true };
+        let entry = Entry { waker: None, since: now, backend: 0, signals: 0, phase: Phase::Head, open: true };
         match inner.free.pop() {
             Some(index) => {
                 inner.entries[index as usize] = entry;
@@ -177,16 +177,21 @@ impl Table {
         })
     }
 
-    /// Signals up to `most` connections to leave: the longest idle first; where nobody is idle, the slowest heads.
-    pub(crate) fn evict(&self, most: usize) -> usize {
+    /// Signals up to `most` connections to leave: the longest idle first; where nobody is idle, the slowest heads, but
+    /// none that has had less than `grace` microseconds.
+    pub(crate) fn evict(&self, most: usize, now: u64, grace: u64) -> usize {
         let inner = &mut *self.0.borrow_mut();
-        let phase = [Phase::Idle, Phase::Head].into_iter().find(|phase| inner.entries.iter().any(|e| e.is(*phase)));
+        let may_go = |phase: Phase, entry: &Entry| {
+            entry.is(phase) && (phase == Phase::Idle || now.saturating_sub(entry.since) > grace)
+        };
+        let phase =
+            [Phase::Idle, Phase::Head].into_iter().find(|phase| inner.entries.iter().any(|e| may_go(*phase, e)));
         let Some(phase) = phase else { return 0 };
         let mut candidates: Vec<(u64, u32)> = inner
             .entries
             .iter()
             .zip(0u32..)
-            .filter(|(entry, _)| entry.is(phase))
+            .filter(|(entry, _)| may_go(phase, entry))
             .map(|(entry, index)| (entry.since, index))
             .collect();
         if candidates.len() > most {
@@ -248,13 +253,14 @@ mod tests {
         table.enter(keys[1], Phase::Head, 1);
         table.enter(keys[2], Phase::Idle, 7);
         table.enter(keys[3], Phase::Idle, 5);
-        assert_eq!(table.evict(1), 1);
+        assert_eq!(table.evict(1, 11, 10), 1);
         assert_eq!(poll(&table, keys[3]), Some(Signal::Evicted));
         assert_eq!(poll(&table, keys[2]), None);
         table.close(keys[3]);
-        assert_eq!(table.evict(8), 1);
+        assert_eq!(table.evict(8, 11, 10), 1);
         table.close(keys[2]);
-        assert_eq!(table.evict(8), 1);
+        assert_eq!(table.evict(8, 11, 10), 0, "a young head has its time");
+        assert_eq!(table.evict(8, 12, 10), 1);
         assert_eq!(poll(&table, keys[1]), Some(Signal::Evicted));
         assert_eq!(poll(&table, keys[0]), None);
     }

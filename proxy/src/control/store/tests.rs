@@ -1,4 +1,5 @@
-use speedmimi_model::{BackendPatch, ChangeError};
+use serde_json::json;
+use speedmimi_model::{ChangeError, Upstream};
 
 use super::*;
 
@@ -8,19 +9,26 @@ fn store() -> Store {
     Store::new(Config { upstreams: [("default".to_owned(), upstream)].into(), ..Config::default() })
 }
 
+fn backend(upstream: &str, id: &str) -> Object {
+    Object::backend(upstream, id)
+}
+
 fn max_conn(id: &str, max_conn: i32) -> Change {
-    let patch = BackendPatch { max_conn: Patch::Set(max_conn), ..BackendPatch::default() };
-    Change::UpdateBackend { upstream: "default".into(), id: id.into(), patch: Box::new(patch) }
+    Change::set(backend("default", id), "max_conn", max_conn)
 }
 
 fn add(id: &str, port: u32) -> Change {
-    let patch =
-        BackendPatch { host: Patch::Set("127.0.0.1".into()), port: Patch::Set(port), ..BackendPatch::default() };
-    Change::AddBackend { upstream: "default".into(), id: (!id.is_empty()).then(|| id.into()), patch: Box::new(patch) }
+    let fields = [("host".to_owned(), json!("127.0.0.1")), ("port".to_owned(), json!(port))].into();
+    Change::Add { object: backend("default", id), fields }
 }
 
 fn active(id: &str, active: bool) -> Change {
-    Change::SetActive { upstream: "default".into(), id: id.into(), active }
+    Change::set(backend("default", id), "active", active)
+}
+
+fn change(store: &Store, change: &Change, guard: &Guard) -> Result<(Store, Object), Refused> {
+    let (next, object) = store.change(change, guard, &Author { who: "ann".into(), at: 7 })?;
+    Ok((next, object.expect("changes here name an object")))
 }
 
 fn expect(revision: u64) -> Guard {
@@ -30,50 +38,50 @@ fn expect(revision: u64) -> Guard {
 #[test]
 fn one_counter_and_each_object_keeps_its_own_revision() {
     let free = Guard::default();
-    let (one, object) = store().change(&max_conn("a", 5), &free).expect("valid");
+    let (one, object) = change(&store(), &max_conn("a", 5), &free).expect("valid");
     assert_eq!((one.revision(), one.revision_of(&object)), (2, 2));
     assert_eq!(one.revision_of(&backend("default", "b")), FIRST_REVISION);
-    let (two, other) = one.change(&max_conn("b", 5), &free).expect("valid");
+    let (two, other) = change(&one, &max_conn("b", 5), &free).expect("valid");
     assert_eq!((two.revision(), two.revision_of(&other), two.revision_of(&object)), (3, 3, 2));
 }
 
 #[test]
 fn what_is_so_already_makes_no_revision() {
-    let (one, _) = store().change(&max_conn("a", 5), &Guard::default()).expect("valid");
-    let (two, object) = one.change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    let (one, _) = change(&store(), &max_conn("a", 5), &Guard::default()).expect("valid");
+    let (two, object) = change(&one, &max_conn("a", 5), &Guard::default()).expect("valid");
     assert_eq!((two.revision(), two.revision_of(&object)), (2, 2));
 }
 
 #[test]
 fn another_revision_than_expected_is_a_conflict_that_names_the_current_one() {
-    let (one, _) = store().change(&max_conn("a", 5), &expect(1)).expect("it is at 1");
-    let refused = one.change(&max_conn("a", 6), &expect(1)).expect_err("it is at 2");
+    let (one, _) = change(&store(), &max_conn("a", 5), &expect(1)).expect("it is at 1");
+    let refused = change(&one, &max_conn("a", 6), &expect(1)).expect_err("it is at 2");
     assert!(matches!(refused, Refused::Conflict { expected: 1, current: 2, .. }), "{refused}");
     assert_eq!(one.config().backend("default", "a").map(|backend| backend.max_conn), Some(5));
-    one.change(&max_conn("b", 6), &expect(1)).expect("others do not matter");
+    change(&one, &max_conn("b", 6), &expect(1)).expect("others do not matter");
 }
 
 #[test]
 fn what_does_not_exist_is_at_zero() {
-    store().change(&add("c", 81), &expect(0)).expect("it does not exist");
-    assert!(matches!(store().change(&add("c", 81), &expect(1)), Err(Refused::Conflict { current: 0, .. })));
-    let missing = store().change(&max_conn("c", 1), &expect(7));
+    change(&store(), &add("c", 81), &expect(0)).expect("it does not exist");
+    assert!(matches!(change(&store(), &add("c", 81), &expect(1)), Err(Refused::Conflict { current: 0, .. })));
+    let missing = change(&store(), &max_conn("c", 1), &expect(7));
     assert!(matches!(missing, Err(Refused::Change(ChangeError::NotFound { .. }))));
 }
 
 #[test]
 fn an_added_backend_without_id_is_named_by_its_address() {
-    let (one, object) = store().change(&add("", 81), &Guard::default()).expect("valid");
+    let (one, object) = change(&store(), &add("", 81), &Guard::default()).expect("valid");
     assert_eq!(object, backend("default", "127.0.0.1:81"));
     assert_eq!(one.revision_of(&object), 2);
 }
 
 #[test]
 fn a_removed_backend_has_no_revision_and_comes_back_with_a_new_one() {
-    let remove = Change::RemoveBackend { upstream: "default".into(), id: "a".into() };
-    let (one, object) = store().change(&remove, &Guard::default()).expect("it exists");
+    let remove = Change::Remove { object: backend("default", "a"), cascade: false };
+    let (one, object) = change(&store(), &remove, &Guard::default()).expect("it exists");
     assert_eq!((one.revision(), one.revision_of(&object)), (2, 0));
-    let (two, object) = one.change(&add("a", 81), &Guard::default()).expect("it is gone");
+    let (two, object) = change(&one, &add("a", 81), &Guard::default()).expect("it is gone");
     assert_eq!(two.revision_of(&object), 3);
 }
 
@@ -85,9 +93,9 @@ fn a_disconnected_backend_stays_out_until_it_is_enabled() {
     assert_eq!((revision, cut.revision(), admits(&cut)), (1, 1, false));
     let (kept, _) = store.disconnect("default", "a", true, &Guard::default()).expect("it exists");
     assert!(admits(&kept));
-    let (still, _) = cut.change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    let (still, _) = change(&cut, &max_conn("a", 5), &Guard::default()).expect("valid");
     assert!(!admits(&still));
-    let (back, object) = still.change(&active("a", true), &Guard::default()).expect("valid");
+    let (back, object) = change(&still, &active("a", true), &Guard::default()).expect("valid");
     assert!(admits(&back));
     assert_eq!(back.revision_of(&object), 3, "enabling is a change, though the configuration says so already");
     let missing = store.disconnect("default", "x", false, &Guard::default());
@@ -121,7 +129,7 @@ fn a_refused_reload_names_what_needs_a_restart() {
 
 #[test]
 fn a_reload_keeps_what_was_changed_and_cut_off() {
-    let (one, _) = store().change(&max_conn("a", 5), &Guard::default()).expect("valid");
+    let (one, _) = change(&store(), &max_conn("a", 5), &Guard::default()).expect("valid");
     let (two, _) = one.disconnect("default", "b", false, &Guard::default()).expect("it exists");
     let mut file = store().config().clone();
     file.upstreams.get_mut("default").expect("there").backends[0].weight = 7;

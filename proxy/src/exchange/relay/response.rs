@@ -32,7 +32,7 @@ pub(super) fn step(transfer: &mut Transfer, exchange: &mut Exchange<'_>, context
     let worker = exchange.worker.clone();
     let scratch = &mut *worker.scratch.borrow_mut();
     let Some(connection) = &mut transfer.connection else { return super::fail(exchange, Reason::Internal) };
-    let read = match crate::io::read(&mut connection.socket, &mut scratch.input, context) {
+    let read = match crate::io::read(&connection.socket, &mut scratch.input, context) {
         Poll::Pending => return Step::Wait,
         Poll::Ready(Ok(read)) if read > 0 => read,
         Poll::Ready(end) => return ended(transfer, exchange, end.is_ok()),

@@ -1,0 +1,271 @@
+//! Changes to one object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Layers, build};
+use crate::across;
+use crate::change::{Change, ChangeError, Edit, Selector, Violation};
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::fields;
+use crate::object::{Kind, Object};
+use crate::overlay::{By, Origin, Overlay};
+use crate::parse;
+use crate::rules;
+use crate::write::blank;
+
+impl Layers {
+    /// The layers after a change, and the objects that are not what they were; none when everything was so already.
+    /// What the change enters into the overlay bears its origin; what was there before keeps its own.
+    pub fn apply(&self, change: &Change, origin: &Origin) -> Result<(Self, Vec<Object>), ChangeError> {
+        match change {
+            Change::Add { object, fields } => self.add(object, fields, origin),
+            Change::Update { object, fields } => self.update(object, fields, origin),
+            Change::Remove { object, cascade } => self.remove(object, *cascade, origin),
+            Change::Apply(document) => self.become_document(document, origin),
+            Change::Clear(Selector::Field(object, field)) => {
+                self.update(object, &BTreeMap::from([(field.clone(), Edit::Reset)]), origin)
+            }
+            Change::Clear(Selector::Object(object)) => self.clear(object),
+            Change::Clear(Selector::All) => self.clear_all(),
+            Change::Restore(overlay) => self.restore(overlay, origin),
+        }
+    }
+
+    fn add(
+        &self,
+        object: &Object,
+        fields: &BTreeMap<String, Value>,
+        origin: &Origin,
+    ) -> Result<(Self, Vec<Object>), ChangeError> {
+        if let Object::Backend { upstream, .. } = object {
+            self.existing(&Object::Upstream(upstream.clone()))?;
+        }
+        let mut document = Value::Object(serde_json::Map::new());
+        if let Object::Backend { id, .. } = object
+            && !id.is_empty()
+        {
+            fields::put(&mut document, "id", id.as_str().into());
+        }
+        let edits = fields.iter().map(|(field, value)| (field.clone(), Edit::Set(value.clone()))).collect();
+        self.edit(object, &mut document, &edits)?;
+        let mut draft = Draft::of(self);
+        let named = parse::object(object, &document, &mut draft.config).map_err(invalid)?;
+        if self.effective.contains(&named) {
+            return Err(ChangeError::AlreadyExists { kind: named.kind(), id: named.name() });
+        }
+        draft.overlay.settle(&named, &self.file, &draft.config, &By { origin, adds: true });
+        if let Object::Upstream(name) = &named {
+            // Those of the file do not come back with its name.
+            let by = By { origin, adds: false };
+            for backend in self.file.upstreams.get(name).iter().flat_map(|group| &group.backends) {
+                draft.overlay.settle(&Object::backend(name, &backend.id), &self.file, &draft.config, &by);
+            }
+        }
+        draft.finish([named])
+    }
+
+    fn update(
+        &self,
+        object: &Object,
+        fields: &BTreeMap<String, Edit>,
+        origin: &Origin,
+    ) -> Result<(Self, Vec<Object>), ChangeError> {
+        self.existing(object)?;
+        let mut document = self.effective.part(object).unwrap_or_else(|| blank(object));
+        self.edit(object, &mut document, fields)?;
+        let mut draft = Draft::of(self);
+        parse::object(object, &document, &mut draft.config).map_err(invalid)?;
+        draft.overlay.settle(object, &self.file, &draft.config, &By { origin, adds: false });
+        draft.finish([object.clone()])
+    }
+
+    fn remove(&self, object: &Object, cascade: bool, origin: &Origin) -> Result<(Self, Vec<Object>), ChangeError> {
+        self.existing(object)?;
+        let mut touched = vec![object.clone()];
+        match object {
+            Object::Section(name) => {
+                let description = "a section cannot be removed; clear it, and it is what the file says".into();
+                return Err(ChangeError::Invalid(vec![Violation { field: name.clone(), description }]));
+            }
+            Object::Upstream(name) => touched.extend(self.removable(name, cascade)?),
+            Object::Backend { .. } | Object::Route(_) => {}
+        }
+        let mut draft = Draft::of(self);
+        build::remove(&mut draft.config, object);
+        if let Object::Upstream(name) = object {
+            draft.overlay.retain(|other| !matches!(other, Object::Backend { upstream, .. } if upstream == name));
+        }
+        draft.overlay.settle(object, &self.file, &draft.config, &By { origin, adds: false });
+        draft.finish(touched)
+    }
+
+    /// The backends that go with an upstream, or who needs it.
+    pub(super) fn removable(&self, name: &str, cascade: bool) -> Result<Vec<Object>, ChangeError> {
+        let object = || Object::Upstream(name.to_owned());
+        let routes = self.effective.routes.iter().filter(|(_, route)| route.upstream == name);
+        let by: Vec<Object> = routes.map(|(route, _)| Object::Route(route.clone())).collect();
+        if !by.is_empty() {
+            return Err(ChangeError::InUse { object: object(), by, advice: "lead these routes elsewhere first" });
+        }
+        let group = self.effective.upstreams.get(name);
+        let backends = group.iter().flat_map(|group| &group.backends);
+        let backends: Vec<Object> = backends.map(|backend| Object::backend(name, &backend.id)).collect();
+        if !cascade && !backends.is_empty() {
+            let advice = "remove them first, or ask for them to go with it";
+            return Err(ChangeError::InUse { object: object(), by: backends, advice });
+        }
+        Ok(backends)
+    }
+
+    /// Puts the fields of a change into the document of an object.
+    fn edit(&self, object: &Object, document: &mut Value, edits: &BTreeMap<String, Edit>) -> Result<(), ChangeError> {
+        let mut violations = Vec::new();
+        let mut wrong = |field: &str, description: String| {
+            violations.push(Violation { field: format!("{}.{field}", object.prefix()), description });
+        };
+        let known: Vec<&str> = fields::of(object).iter().map(|field| field.path.as_str()).collect();
+        for (field, edit) in edits {
+            let field = match (object, field.as_str()) {
+                (Object::Route(_), "host") if !edits.contains_key("hosts") => "hosts",
+                (_, field) => field,
+            };
+            if let Some(whole) = known.iter().find(|whole| is_below(field, whole)) {
+                wrong(field, format!("{whole} is replaced as a whole"));
+                continue;
+            }
+            let value = match edit {
+                Edit::Set(value) => {
+                    if let Object::Backend { id, .. } = object
+                        && field == "id"
+                        && value != id.as_str()
+                    {
+                        wrong(field, "an id cannot be changed; add the backend under the other one".into());
+                    }
+                    if let Some(rival) = fields::rival(object, field)
+                        && !value.is_null()
+                        && !matches!(edits.get(rival), Some(Edit::Set(value)) if !value.is_null())
+                    {
+                        fields::put(document, rival, Value::Null);
+                    }
+                    value.clone()
+                }
+                Edit::Reset if !known.iter().any(|known| *known == field || is_below(known, field)) => {
+                    wrong(field, rules::unknown("field", field, &known));
+                    continue;
+                }
+                Edit::Reset => {
+                    let base = self.file.part(object).unwrap_or_else(|| blank(object));
+                    let value = fields::get(&base, field).clone();
+                    if value.is_null()
+                        && ["backend.host", "backend.port", "route.upstream"]
+                            .contains(&&*format!("{}.{field}", object.prefix()))
+                    {
+                        let kind = object.kind();
+                        wrong(field, format!("has no value to go back to: the file does not have this {kind}; set it"));
+                    }
+                    value
+                }
+            };
+            fields::put(document, field, value);
+        }
+        if violations.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(violations)) }
+    }
+
+    /// Refuses an object that is not there, and says what is there instead.
+    pub fn existing(&self, object: &Object) -> Result<(), ChangeError> {
+        let config = &self.effective;
+        if config.contains(object) || matches!(object, Object::Section(name) if parse::is_section(name)) {
+            return Ok(());
+        }
+        let known = match object {
+            Object::Backend { upstream, .. } => {
+                let Some(group) = config.upstreams.get(upstream) else {
+                    return self.existing(&Object::Upstream(upstream.clone()));
+                };
+                group.backends.iter().map(|backend| format!("{upstream}/{}", backend.id)).collect()
+            }
+            Object::Upstream(_) => config.upstreams.keys().cloned().collect(),
+            Object::Route(_) => config.routes.keys().cloned().collect(),
+            Object::Section(_) => fields::sections().map(str::to_owned).collect(),
+        };
+        Err(ChangeError::NotFound { kind: object.kind(), id: object.name(), known })
+    }
+}
+
+/// Whether a path leads into what stands at another.
+fn is_below(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The next layers while they are made.
+pub(super) struct Draft<'a> {
+    before: &'a Layers,
+    pub(super) config: Config,
+    pub(super) overlay: Overlay,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn of(before: &'a Layers) -> Self {
+        Self { before, config: (*before.effective).clone(), overlay: before.overlay.clone() }
+    }
+
+    /// Checks what no object can know by itself.
+    fn finish(mut self, touched: impl IntoIterator<Item = Object>) -> Result<(Layers, Vec<Object>), ChangeError> {
+        let touched: BTreeSet<Object> = touched.into_iter().collect();
+        let before = &*self.before.effective;
+        let mut groups: Vec<&str> = Vec::new();
+        for object in &touched {
+            match object {
+                Object::Backend { upstream, .. } if !groups.contains(&upstream.as_str()) => groups.push(upstream),
+                _ => {}
+            }
+        }
+        for upstream in groups {
+            build::arrange(&mut self.config, &self.before.file, &self.overlay, upstream);
+        }
+        if touched.iter().any(|object| matches!(object.kind(), Kind::Upstream | Kind::Route)) {
+            check(&self.config, touched.iter().next())?;
+        }
+        if touched.iter().any(|object| object.kind() == Kind::Section) {
+            no_restart(before, &self.config)?;
+        }
+        let touched = touched.into_iter().filter(|object| !before.same(&self.config, object)).collect();
+        let effective = Arc::new(self.config);
+        Ok((Layers { file: self.before.file.clone(), overlay: self.overlay, effective }, touched))
+    }
+}
+
+/// What excludes each other is refused, as a field of the object that is being changed.
+fn check(config: &Config, changed: Option<&Object>) -> Result<(), ChangeError> {
+    let clashes = across::clashes(config);
+    if let Some(clash) = clashes.iter().find(|clash| clash.object.is_none()) {
+        return Err(ChangeError::Unroutable(clash.told.clone()));
+    }
+    let violation = |clash: across::Clash| match (&clash.object, changed) {
+        // Told of the one that is changed, whichever of the two came first.
+        (Some(named), Some(changed)) if named != changed && clash.other.as_ref() == Some(changed) => Violation {
+            field: format!("{}.{}", changed.prefix(), clash.field),
+            description: across::same_target(&named.name()),
+        },
+        (named, _) => {
+            let prefix = named.as_ref().map_or("routing", Object::prefix);
+            Violation { field: format!("{prefix}.{}", clash.field), description: clash.told.clone() }
+        }
+    };
+    let violations: Vec<Violation> = clashes.into_iter().map(violation).collect();
+    if violations.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(violations)) }
+}
+
+pub(super) fn no_restart(before: &Config, after: &Config) -> Result<(), ChangeError> {
+    let fields = before.restart_differences(after);
+    if fields.is_empty() { Ok(()) } else { Err(ChangeError::RestartNeeded { fields }) }
+}
+
+fn invalid(faults: Vec<Fault>) -> ChangeError {
+    let violations = faults.into_iter().map(|fault| Violation { field: fault.path, description: fault.message });
+    ChangeError::Invalid(violations.collect())
+}

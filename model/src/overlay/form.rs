@@ -1,0 +1,103 @@
+//! How an overlay is stored: a version and one row an object. Stable: a later version reads what this one wrote.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Held, Origin, Overlay, Presence};
+use crate::object::Object;
+
+/// The version that is written.
+const VERSION: u32 = 1;
+
+/// An overlay as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    version: u32,
+    entries: Vec<Row>,
+}
+
+/// What is stored of one object:
+/// `{"object": {"kind": "backend", "upstream": U, "id": I}, "change": "patched", "fields": {"max_conn": {"value": 9,
+/// "origin": {"who": W, "at": MICROSECONDS, "revision": R}}}}`. Other kinds of objects have a `name`. An added one has
+/// its `order` and its `origin`, a removed one its `origin`; `parked` says why an entry is not in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    object: Object,
+    change: Word,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, Held>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parked: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Added,
+    Patched,
+    Removed,
+}
+
+impl Overlay {
+    /// One row an object, for a store that keeps them apart.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.entries().map(|(object, entry)| {
+            let (change, order, origin) = match &entry.presence {
+                Presence::Added { order, origin } => (Word::Added, Some(*order), Some(origin.clone())),
+                Presence::Patched => (Word::Patched, None, None),
+                Presence::Removed(origin) => (Word::Removed, None, Some(origin.clone())),
+            };
+            let (fields, parked) = (entry.fields.clone(), entry.parked.clone());
+            Row { object: object.clone(), change, order, origin, fields, parked }
+        })
+    }
+
+    /// The overlay of these rows, or what is wrong with them.
+    pub fn from_rows(rows: impl IntoIterator<Item = Row>) -> Result<Self, String> {
+        let mut overlay = Self::default();
+        for Row { object, change, order, origin, fields, parked } in rows {
+            let presence = match (change, order, origin) {
+                (Word::Added, Some(order), Some(origin)) => Presence::Added { order, origin },
+                (Word::Patched, None, None) => Presence::Patched,
+                (Word::Removed, None, Some(origin)) => Presence::Removed(origin),
+                _ => return Err(format!("the entry of {object} is not whole")),
+            };
+            if overlay.entry(&object).is_some() {
+                return Err(format!("{object} has two entries"));
+            }
+            overlay.insert(object, Some(Entry { presence, fields, parked }));
+        }
+        Ok(overlay)
+    }
+}
+
+impl Row {
+    /// Whose row it is.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+}
+
+impl From<Overlay> for Document {
+    fn from(overlay: Overlay) -> Self {
+        Self { version: VERSION, entries: overlay.rows().collect() }
+    }
+}
+
+impl TryFrom<Document> for Overlay {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, String> {
+        if document.version != VERSION {
+            return Err(format!("an overlay of version {}; this program reads version {VERSION}", document.version));
+        }
+        Self::from_rows(document.entries)
+    }
+}
