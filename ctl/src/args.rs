@@ -8,15 +8,21 @@ use crate::endpoint::Endpoint;
 
 mod backend;
 mod config;
+mod policy;
+mod route;
 mod stats;
+mod upstream;
 mod value;
 
 pub(crate) use backend::{
-    AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, Fields, Mutation, NameArguments, ReportArguments,
-    Resettable, Scheme, UpdateArguments,
+    AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, Fields, GetArguments, Mutation, NameArguments,
+    RemoveArguments, ReportArguments, Resettable, Scheme, UpdateArguments,
 };
-pub(crate) use config::{ConfigVerb, DocumentFormat};
+pub(crate) use config::{ConfigVerb, DocumentFormat, LayerName};
+pub(crate) use policy::{CheckFields, CheckType, TimeoutFields};
+pub(crate) use route::{HeaderFields, RouteFields, RouteVerb, UpdateRouteArguments};
 pub(crate) use stats::{StatsVerb, WatchArguments};
+pub(crate) use upstream::{UpdateUpstreamArguments, UpstreamFields, UpstreamVerb};
 
 /// Look into a running speedmimi and change it
 #[derive(Debug, Parser)]
@@ -117,6 +123,12 @@ pub(crate) enum Noun {
     /// Addresses that traffic goes to
     #[command(subcommand)]
     Backend(BackendVerb),
+    /// Groups of backends and their policy
+    #[command(subcommand)]
+    Upstream(UpstreamVerb),
+    /// Which upstream a request goes to
+    #[command(subcommand)]
+    Route(RouteVerb),
     /// The configuration as a whole
     #[command(subcommand)]
     Config(ConfigVerb),

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use speedmimi_proto::v1::backend_service_client::BackendServiceClient;
 use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
+use speedmimi_proto::v1::route_service_client::RouteServiceClient;
 use speedmimi_proto::v1::server_service_client::ServerServiceClient;
 use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
-use speedmimi_proto::v1::{BackendEntry, GetBackendRequest, ListBackendsRequest, ListBackendsResponse};
+use speedmimi_proto::v1::upstream_service_client::UpstreamServiceClient;
+use speedmimi_proto::v1::{
+    BackendEntry, GetBackendRequest, GetUpstreamRequest, ListBackendsRequest, ListBackendsResponse, ListRoutesRequest,
+    ListRoutesResponse, ListUpstreamsRequest, ListUpstreamsResponse, UpstreamEntry,
+};
 use tonic::transport::{Channel, Endpoint as Transport};
 use tonic::{Response, Status};
 
@@ -46,6 +51,16 @@ impl Client {
         BackendServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
+    /// Calls about upstreams.
+    pub(crate) fn upstreams(&self) -> UpstreamServiceClient<Channel> {
+        UpstreamServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Calls about routes.
+    pub(crate) fn routes(&self) -> RouteServiceClient<Channel> {
+        RouteServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
     /// Calls about the configuration.
     pub(crate) fn config(&self) -> ConfigServiceClient<Channel> {
         ConfigServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
@@ -76,28 +91,71 @@ impl Client {
     /// Every backend of an upstream, or of all of them, as one answer.
     pub(crate) async fn all_backends(&self, upstream: Option<&str>) -> Result<ListBackendsResponse, Failure> {
         let mut whole = ListBackendsResponse::default();
-        let mut page_token = String::new();
-        loop {
+        let all = async |page_token| {
             let upstream = upstream.unwrap_or_default().to_owned();
-            let request = ListBackendsRequest { upstream, page_size: 0, page_token: page_token.clone() };
+            let request = ListBackendsRequest { upstream, page_size: 0, page_token };
             let page = self.answer(self.backends().list_backends(request)).await?;
             whole.backends.extend(page.backends);
             whole.revision = page.revision;
-            if page.next_page_token.is_empty() {
-                return Ok(whole);
+            Ok(page.next_page_token)
+        };
+        self.pages(all).await.map(|()| whole)
+    }
+
+    /// Every upstream as one answer.
+    pub(crate) async fn all_upstreams(&self) -> Result<ListUpstreamsResponse, Failure> {
+        let mut whole = ListUpstreamsResponse::default();
+        let all = async |page_token| {
+            let request = ListUpstreamsRequest { page_size: 0, page_token };
+            let page = self.answer(self.upstreams().list_upstreams(request)).await?;
+            whole.upstreams.extend(page.upstreams);
+            whole.revision = page.revision;
+            Ok(page.next_page_token)
+        };
+        self.pages(all).await.map(|()| whole)
+    }
+
+    /// Every route as one answer.
+    pub(crate) async fn all_routes(&self) -> Result<ListRoutesResponse, Failure> {
+        let mut whole = ListRoutesResponse::default();
+        let all = async |page_token| {
+            let request = ListRoutesRequest { page_size: 0, page_token };
+            let page = self.answer(self.routes().list_routes(request)).await?;
+            whole.routes.extend(page.routes);
+            whole.revision = page.revision;
+            Ok(page.next_page_token)
+        };
+        self.pages(all).await.map(|()| whole)
+    }
+
+    /// Asks for page after page; each answers with the token of the next.
+    async fn pages(&self, mut page: impl AsyncFnMut(String) -> Result<String, Failure>) -> Result<(), Failure> {
+        let mut token = String::new();
+        loop {
+            let next = page(token.clone()).await?;
+            if next.is_empty() {
+                return Ok(());
             }
-            if page.next_page_token == page_token {
+            if next == token {
                 return Err(self.incomplete("a next page: the same token came twice"));
             }
-            page_token = page.next_page_token;
+            token = next;
         }
     }
 
     /// One backend as it is now.
     pub(crate) async fn backend(&self, name: &BackendName) -> Result<BackendEntry, Failure> {
-        let request = GetBackendRequest { upstream: name.upstream.clone(), backend_id: name.id.clone() };
+        let (upstream, backend_id) = (name.upstream.clone(), name.id.clone());
+        let request = GetBackendRequest { upstream, backend_id, explain: false };
         let response = self.answer(self.backends().get_backend(request)).await?;
         response.backend.ok_or_else(|| self.incomplete("the backend"))
+    }
+
+    /// One upstream as it is now.
+    pub(crate) async fn upstream(&self, name: &str) -> Result<UpstreamEntry, Failure> {
+        let request = GetUpstreamRequest { upstream: name.to_owned(), explain: false };
+        let response = self.answer(self.upstreams().get_upstream(request)).await?;
+        response.upstream.ok_or_else(|| self.incomplete("the upstream"))
     }
 
     fn incomplete(&self, what: &'static str) -> Failure {

@@ -59,6 +59,14 @@ pub(crate) enum Failure {
         /// Why.
         error: io::Error,
     },
+    /// A local file cannot be written.
+    #[error("cannot write {file}: {error}")]
+    Unwritable {
+        /// Which.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
     /// An answer cannot be written in the format that was asked for.
     #[error("cannot write the answer: {0}")]
     Format(String),
@@ -94,7 +102,11 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Closed => 0,
-            Self::Incomplete { .. } | Self::Unreadable { .. } | Self::Format(_) | Self::System(_) => 1,
+            Self::Incomplete { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Format(_)
+            | Self::System(_) => 1,
             Self::Usage { .. } => 2,
             Self::Unreachable { .. } => 3,
             Self::Faults(_) => 6,
@@ -138,6 +150,11 @@ impl Failure {
 
     /// The next step, where there is a good guess.
     fn hint(&self) -> Option<String> {
+        if let Self::Refused(status) = self
+            && let Some(hint) = next_step(status)
+        {
+            return Some(hint);
+        }
         let hint = match self {
             Self::Usage { hint, .. } => hint,
             Self::Unreachable { endpoint, .. } => {
@@ -162,12 +179,51 @@ impl Failure {
                 Code::Unimplemented => "are speedctl and speedmimi of the same version?",
                 _ => return None,
             },
-            Self::Faults(_) | Self::Unreadable { .. } | Self::Format(_) | Self::Closed | Self::System(_) => {
-                return None;
-            }
+            Self::Faults(_)
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Format(_)
+            | Self::Closed
+            | Self::System(_) => return None,
         };
         Some(hint.to_owned())
     }
+}
+
+/// The next step, where the proxy says why it refused.
+fn next_step(status: &Status) -> Option<String> {
+    let details = status.get_error_details();
+    let info = details.error_info()?;
+    // By what the reason is about, or for a conflict by its object.
+    let noun = |name: &str| match name {
+        name if name.starts_with("UPSTREAM") || name.starts_with("upstreams.") => Some("upstream"),
+        name if name.starts_with("ROUTE") || name.starts_with("routing.") => Some("route"),
+        name if name.starts_with("BACKEND") || name.starts_with("backends.") => Some("backend"),
+        _ => None,
+    };
+    let object = info.metadata.get("object").map(String::as_str).unwrap_or_default();
+    Some(match (info.reason.as_str(), noun(&info.reason).or_else(|| noun(object))) {
+        ("EXCHANGES_IN_FLIGHT", _) => {
+            "speedctl backend disable keeps new ones away until these have ended; --force ends them".to_owned()
+        }
+        ("IN_USE", _) => "nothing was changed: what uses it has to go, or to be led elsewhere, first".to_owned(),
+        ("RESTART_NEEDED", _) => "nothing was changed: change it in the file and restart the proxy".to_owned(),
+        ("OVERLAY_UNFIT", _) => "nothing was changed: speedctl config diff shows what lies over the file, \
+                                 speedctl config clear takes it back"
+            .to_owned(),
+        ("REVISION_CONFLICT", Some(noun)) => {
+            format!("it has changed meanwhile: look at it with speedctl {noun} get, then try again")
+        }
+        ("REVISION_CONFLICT", None) => {
+            "it has changed meanwhile: look at it with speedctl config get, then try again".to_owned()
+        }
+        (reason, Some(noun)) if reason.ends_with("_NOT_FOUND") => format!("speedctl {noun} list shows what there is"),
+        (reason, Some(noun)) if reason.ends_with("_ALREADY_EXISTS") => {
+            format!("speedctl {noun} update changes what is there")
+        }
+        ("SECTION_NOT_FOUND", None) => "speedctl config diff shows what lies over the file".to_owned(),
+        _ => return None,
+    })
 }
 
 /// What the details of a status add to its message, a line each.

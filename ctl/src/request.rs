@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use prost_types::FieldMask;
 use speedmimi_proto::v1::{
-    AddBackendRequest, Backend, HealthCheck, Labels, MutationOptions, Performance, ReportPerformanceRequest,
-    Scheme as WireScheme, UpdateBackendRequest,
+    AddBackendRequest, Backend, HealthCheck, HealthCheckType, Labels, MutationOptions, Performance,
+    ReportPerformanceRequest, Scheme as WireScheme, Timeouts, UpdateBackendRequest,
 };
 
-use crate::args::{Fields, Mutation, ReportArguments, Resettable, Scheme, UpdateArguments};
+use crate::args::{
+    CheckFields, CheckType, Fields, Mutation, ReportArguments, Resettable, Scheme, TimeoutFields, UpdateArguments,
+};
 use crate::failure::Failure;
 use crate::name::BackendName;
+
+pub(crate) mod route;
+pub(crate) mod upstream;
 
 /// How a change is to be made; nothing when nothing was said.
 pub(crate) fn options(mutation: &Mutation) -> Option<MutationOptions> {
@@ -23,12 +28,12 @@ pub(crate) fn options(mutation: &Mutation) -> Option<MutationOptions> {
 
 /// A new backend; an empty id leaves naming it to the proxy.
 pub(crate) fn add(upstream: String, id: String, fields: &Fields, mutation: &Mutation) -> AddBackendRequest {
-    let backend = Backend { health_check: check(fields, None), ..backend(id, fields) };
+    let backend = Backend { health_check: fields.check.over(None), ..backend(id, fields) };
     AddBackendRequest { upstream, backend: Some(backend), options: options(mutation) }
 }
 
 /// The fields that were given and no others. `current` is the backend's own check, of which parts may be kept; it and
-/// `revision` matter only if [`Fields::touches_check`]: what is built from a look back must not meet another state.
+/// `revision` matter only if [`CheckFields::is_given`]: what is built from a look back must not meet another state.
 pub(crate) fn update(
     name: BackendName,
     arguments: &UpdateArguments,
@@ -36,28 +41,42 @@ pub(crate) fn update(
     revision: Option<u64>,
 ) -> Result<UpdateBackendRequest, Failure> {
     let fields = &arguments.fields;
-    let backend = Backend { health_check: check(fields, current), ..backend(name.id, fields) };
-    let mut paths: Vec<String> = given(&backend).into_iter().map(str::to_owned).collect();
-    for field in &arguments.reset {
-        let path = field.path().to_owned();
-        if paths.contains(&path) {
-            return Err(Failure::usage(format!("{path} is given twice: as a value or a --reset"), "keep one of them"));
+    let backend = Backend { health_check: fields.check.over(current), ..backend(name.id, fields) };
+    let update_mask = Some(mask(&given(&backend), arguments.reset.iter().map(|field| field.path()), "--max-conn 200")?);
+    let options = options_at(&arguments.mutation, revision.filter(|_| fields.check.is_given()));
+    Ok(UpdateBackendRequest { upstream: name.upstream, backend: Some(backend), update_mask, options })
+}
+
+/// Names of the fields that are set, and of those that go back to the file's value; `example` is how a field is named.
+fn mask<'a>(
+    fields: &[(&str, bool)],
+    reset: impl IntoIterator<Item = &'a str>,
+    example: &str,
+) -> Result<FieldMask, Failure> {
+    let mut paths: Vec<String> = fields.iter().filter(|(_, set)| *set).map(|(name, _)| (*name).to_owned()).collect();
+    for field in reset {
+        let overlaps = |path: &String| {
+            let below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
+            path == field || below(path, field) || below(field, path)
+        };
+        if paths.iter().any(overlaps) {
+            return Err(Failure::usage(format!("{field} is given twice: as a value or a --reset"), "keep one of them"));
         }
-        paths.push(path);
+        paths.push(field.to_owned());
     }
     if paths.is_empty() {
-        return Err(Failure::usage("nothing to change", "name a field, as in --max-conn 200"));
+        return Err(Failure::usage("nothing to change", format!("name a field, as in {example}")));
     }
-    let mut options = options(&arguments.mutation);
-    if let Some(revision) = revision.filter(|_| fields.touches_check()) {
+    Ok(FieldMask { paths })
+}
+
+/// How a change is to be made that was built from a look at this revision.
+fn options_at(mutation: &Mutation, revision: Option<u64>) -> Option<MutationOptions> {
+    let mut options = options(mutation);
+    if let Some(revision) = revision {
         options.get_or_insert_default().expected_revision.get_or_insert(revision);
     }
-    Ok(UpdateBackendRequest {
-        upstream: name.upstream,
-        backend: Some(backend),
-        update_mask: Some(FieldMask { paths }),
-        options,
-    })
+    options
 }
 
 /// What was measured.
@@ -87,11 +106,59 @@ pub(crate) fn report(name: BackendName, arguments: &ReportArguments) -> Result<R
     })
 }
 
-impl Fields {
+impl CheckFields {
     /// A part of the health check was given.
-    pub(crate) fn touches_check(&self) -> bool {
-        self.health_path.is_some() || self.health_interval.is_some()
+    pub(crate) fn is_given(&self) -> bool {
+        *self != Self::default()
     }
+
+    /// The parts that are not given are to be kept.
+    pub(crate) fn keeps_rest(&self) -> bool {
+        self.is_given() && self.health_type != Some(CheckType::Off)
+    }
+
+    /// The check with the parts that were given; none when no part was. One that is off has no others.
+    fn over(&self, current: Option<HealthCheck>) -> Option<HealthCheck> {
+        if !self.is_given() {
+            return None;
+        }
+        let mut check = current.filter(|_| self.keeps_rest()).unwrap_or_default();
+        if let Some(kind) = self.health_type {
+            check.r#type = match kind {
+                CheckType::Http => HealthCheckType::Http,
+                CheckType::Tcp => HealthCheckType::Tcp,
+                CheckType::Off => HealthCheckType::Off,
+            }
+            .into();
+        }
+        if let Some(path) = &self.health_path {
+            check.path.clone_from(path);
+        }
+        if let Some(interval) = self.health_interval {
+            check.interval = Some(wire(interval));
+        }
+        Some(check)
+    }
+}
+
+/// The clocks that were given; none when none was.
+fn timeouts(fields: &TimeoutFields) -> Option<Timeouts> {
+    (*fields != TimeoutFields::default()).then(|| Timeouts {
+        connect: fields.connect_timeout.map(wire),
+        first_byte: fields.first_byte_timeout.map(wire),
+        idle: fields.idle_timeout.map(wire),
+        total: fields.total_timeout.map(wire),
+    })
+}
+
+/// Names of the clocks, and whether each was given.
+fn given_timeouts(fields: &TimeoutFields) -> [(&'static str, bool); 4] {
+    [
+        ("timeouts.connect", fields.connect_timeout.is_some()),
+        ("timeouts.first_byte", fields.first_byte_timeout.is_some()),
+        ("timeouts.idle", fields.idle_timeout.is_some()),
+        ("timeouts.total", fields.total_timeout.is_some()),
+    ]
 }
 
 impl Resettable {
@@ -128,23 +195,8 @@ fn backend(id: String, fields: &Fields) -> Backend {
     }
 }
 
-/// The check with the parts that were given; none when no part was.
-fn check(fields: &Fields, current: Option<HealthCheck>) -> Option<HealthCheck> {
-    if !fields.touches_check() {
-        return None;
-    }
-    let mut check = current.unwrap_or_default();
-    if let Some(path) = &fields.health_path {
-        check.path.clone_from(path);
-    }
-    if let Some(interval) = fields.health_interval {
-        check.interval = Some(wire(interval));
-    }
-    Some(check)
-}
-
-/// Names of the fields that are set, as a field mask has them.
-fn given(backend: &Backend) -> Vec<&'static str> {
+/// Fields of a backend, and whether each is set.
+fn given(backend: &Backend) -> [(&'static str, bool); 9] {
     [
         ("name", backend.name.is_some()),
         ("host", backend.host.is_some()),
@@ -156,9 +208,6 @@ fn given(backend: &Backend) -> Vec<&'static str> {
         ("labels", backend.labels.is_some()),
         ("health_check", backend.health_check.is_some()),
     ]
-    .into_iter()
-    .filter_map(|(name, set)| set.then_some(name))
-    .collect()
 }
 
 fn wire(duration: Duration) -> prost_types::Duration {

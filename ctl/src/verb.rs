@@ -8,8 +8,10 @@ use crate::printer::Printer;
 
 mod backend;
 mod config;
+mod route;
 mod server;
 mod stats;
+mod upstream;
 
 /// Does what was asked.
 pub(crate) fn run(arguments: Arguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
@@ -30,6 +32,8 @@ pub(crate) fn run(arguments: Arguments, printer: &mut Printer<'_>) -> Result<(),
 async fn remote(noun: Noun, global: &crate::args::Global, printer: &mut Printer<'_>) -> Result<(), Failure> {
     match noun {
         Noun::Backend(verb) => Box::pin(backend::run(verb, global, printer)).await,
+        Noun::Upstream(verb) => Box::pin(upstream::run(verb, global, printer)).await,
+        Noun::Route(verb) => Box::pin(route::run(verb, global, printer)).await,
         Noun::Config(verb) => Box::pin(config::run(verb, global, printer)).await,
         Noun::Stats(verb) => Box::pin(stats::run(verb, global, printer)).await,
         Noun::Server(verb) => Box::pin(server::run(verb, global, printer)).await,

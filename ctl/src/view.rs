@@ -2,14 +2,20 @@
 
 mod backend;
 mod config;
+mod route;
 mod server;
+mod source;
 mod stats;
 mod text;
+mod upstream;
 
 pub(crate) use backend::{backend, backends, changed, cut, reported};
-pub(crate) use config::reloaded;
+pub(crate) use config::{applied, cleared, exported, reloaded};
+pub(crate) use route::{route, route_changed, routes};
 pub(crate) use server::info;
+pub(crate) use source::{comments, overlay, sources};
 pub(crate) use stats::{backend_stats, server_stats, upstream_stats};
+pub(crate) use upstream::{upstream, upstream_changed, upstreams};
 
 /// What is shown, from top to bottom.
 #[derive(Debug, Clone, PartialEq, Eq)]

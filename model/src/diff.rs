@@ -19,22 +19,27 @@ pub struct Difference {
     /// The key; backends are named by their ids: `backends.default.b1.weight`.
     pub path: String,
     /// Value before.
-    pub old: Option<String>,
+    pub old: Option<Value>,
     /// Value after.
-    pub new: Option<String>,
+    pub new: Option<Value>,
 }
 
 impl fmt::Display for Difference {
     /// A line as operators read it: `~ backends.default.b1.max_conn: 100 → 200`, `+ KEY: NEW`, `- KEY: OLD`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = &self.path;
-        match (&self.old, &self.new) {
+        match (self.old.as_ref().map(plain), self.new.as_ref().map(plain)) {
             (Some(old), Some(new)) => write!(formatter, "~ {path}: {old} → {new}"),
             (None, Some(new)) => write!(formatter, "+ {path}: {new}"),
             (Some(old), None) => write!(formatter, "- {path}: {old}"),
             (None, None) => write!(formatter, "  {path}"),
         }
     }
+}
+
+/// A value as people read it: a word without its quotes.
+pub(crate) fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Every difference, in the order of the keys. A list of values is one value; the order of backends is none.
@@ -69,13 +74,13 @@ fn split(path: &[String]) -> (Object, String) {
     (object, field)
 }
 
-fn flat(config: &Config) -> BTreeMap<Vec<String>, String> {
+fn flat(config: &Config) -> BTreeMap<Vec<String>, Value> {
     let mut leaves = BTreeMap::new();
     flatten(&config.to_json(), &mut Vec::new(), &mut leaves);
     leaves
 }
 
-fn flatten(value: &Value, path: &mut Vec<String>, leaves: &mut BTreeMap<Vec<String>, String>) {
+fn flatten(value: &Value, path: &mut Vec<String>, leaves: &mut BTreeMap<Vec<String>, Value>) {
     let mut below = |key: &str, value: &Value| {
         path.push(key.to_owned());
         flatten(value, path, leaves);
@@ -88,8 +93,7 @@ fn flatten(value: &Value, path: &mut Vec<String>, leaves: &mut BTreeMap<Vec<Stri
                 below(item.get("id").and_then(Value::as_str).unwrap_or_default(), item);
             }
         }
-        Value::String(text) => drop(leaves.insert(path.clone(), text.clone())),
-        other => drop(leaves.insert(path.clone(), other.to_string())),
+        leaf => drop(leaves.insert(path.clone(), leaf.clone())),
     }
 }
 
@@ -100,7 +104,7 @@ mod tests {
 
     fn told(old: &str, new: &str) -> Vec<String> {
         let [old, new] = [old, new].map(|text| parse("test", text).expect("a valid configuration"));
-        let word = |value: Option<String>| value.unwrap_or_else(|| "nothing".into());
+        let word = |value: Option<Value>| value.as_ref().map_or_else(|| "nothing".into(), plain);
         let both = diff(&old, &new).into_iter();
         both.map(|difference| format!("{}: {} to {}", difference.path, word(difference.old), word(difference.new)))
             .collect()

@@ -7,8 +7,10 @@ use std::time::Duration;
 use speedmimi_proto::FILE_DESCRIPTOR_SET;
 use speedmimi_proto::v1::backend_service_server::BackendServiceServer;
 use speedmimi_proto::v1::config_service_server::ConfigServiceServer;
+use speedmimi_proto::v1::route_service_server::RouteServiceServer;
 use speedmimi_proto::v1::server_service_server::ServerServiceServer;
 use speedmimi_proto::v1::stats_service_server::StatsServiceServer;
+use speedmimi_proto::v1::upstream_service_server::UpstreamServiceServer;
 use tokio::task::JoinSet;
 use tonic::transport::server::Router;
 
@@ -22,10 +24,13 @@ mod entry;
 mod grpc_health;
 mod http;
 mod incoming;
+mod page;
 mod report;
+mod route;
 mod server;
 mod stats;
 mod status;
+mod upstream;
 
 use bind::{SocketFile, UnixSocket};
 use incoming::Listener;
@@ -33,6 +38,8 @@ pub use server::Facts;
 
 /// Largest request in bytes.
 const MESSAGE: usize = 1024 * 1024;
+/// Largest request in bytes where it may hold a whole configuration: tens of thousands of backends.
+const DOCUMENT: usize = 8 * MESSAGE;
 /// Calls at once on a connection.
 const STREAMS: u32 = 100;
 /// Longest a call may take before its answer begins.
@@ -93,7 +100,9 @@ async fn router(
 ) -> Result<Router, tonic_reflection::server::Error> {
     let backend = BackendServiceServer::new(backend::Backends(control.clone())).max_decoding_message_size(MESSAGE);
     let stats = StatsServiceServer::new(stats::Stats(control.clone())).max_decoding_message_size(MESSAGE);
-    let config = ConfigServiceServer::new(config::Configuration(control.clone())).max_decoding_message_size(MESSAGE);
+    let upstream = UpstreamServiceServer::new(upstream::Upstreams(control.clone())).max_decoding_message_size(MESSAGE);
+    let route = RouteServiceServer::new(route::Routes(control.clone())).max_decoding_message_size(MESSAGE);
+    let config = ConfigServiceServer::new(config::Configuration(control.clone())).max_decoding_message_size(DOCUMENT);
     let server = server::Server { control: control.clone(), facts };
     let server = ServerServiceServer::new(server).max_decoding_message_size(MESSAGE);
     let reflection = || {
@@ -109,6 +118,8 @@ async fn router(
         .http2_keepalive_timeout(Some(timeout))
         .http2_max_header_list_size(16 * 1024)
         .add_service(backend)
+        .add_service(upstream)
+        .add_service(route)
         .add_service(stats)
         .add_service(config)
         .add_service(server)

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use crate::admin;
-use crate::control::{Control, Controller, Lifecycle, Phase, Setup};
+use crate::control::{Control, Controller, Guard, Lifecycle, Phase, Setup};
 use crate::live::Live;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::{self, ErrorLog};
@@ -158,7 +158,7 @@ async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &Err
             Asked::Reload => {
                 let control = control.clone();
                 // Its result is logged where it is made; signals go on being heard meanwhile.
-                tokio::spawn(async move { drop(control.reload(false).await) });
+                tokio::spawn(async move { drop(control.reload(Guard::default()).await) });
             }
             Asked::Reopen => {
                 if let Err(error) = error_log.reopen() {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use speedmimi_model::{Change, ReloadSummary};
+use speedmimi_model::{Change, Difference, ReloadSummary, diff};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::health::{Finding, Findings};
@@ -29,7 +29,7 @@ pub use error::{LoadError, Refused};
 pub use lifecycle::{Lifecycle, Phase};
 pub use reload::load;
 pub use speedmimi_model::Object;
-pub use store::{Author, Guard, Store};
+pub use store::{Author, Busy, Guard, Store};
 pub use task::{Controller, Setup};
 pub use view::View;
 
@@ -60,12 +60,22 @@ struct Shared {
 /// What a change did.
 #[derive(Debug, Clone)]
 pub struct Done {
-    /// Revision of the object that was changed, or of the whole after a reload. With `validate_only`, the one it has.
+    /// Revision of the object that was changed, or of the whole where there is none, or none any more. With
+    /// `validate_only`, the one it has.
     pub revision: u64,
     /// What was changed; an added backend has its id here. None: a change of everything.
     pub object: Option<Object>,
+    /// The state that the change was made to.
+    pub before: Store,
     /// The state that shows the change; with `validate_only`, what it would be.
     pub store: Store,
+}
+
+impl Done {
+    /// What the change made of the configuration, key by key.
+    pub fn differences(&self) -> Vec<Difference> {
+        diff(self.before.config(), self.store.config())
+    }
 }
 
 /// What a reload did.
@@ -73,8 +83,10 @@ pub struct Done {
 pub struct Reloaded {
     /// The global revision afterwards.
     pub revision: u64,
-    /// What differs from before.
+    /// What differs from before, for people.
     pub summary: ReloadSummary,
+    /// The same, key by key.
+    pub differences: Vec<Difference>,
 }
 
 /// What a disconnect did.
@@ -159,7 +171,7 @@ enum Command {
     },
     Reload {
         config: Box<speedmimi_model::Config>,
-        validate_only: bool,
+        guard: Guard,
         looked_up: bool,
         reply: oneshot::Sender<Result<Reloaded, Refused>>,
     },

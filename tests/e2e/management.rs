@@ -3,7 +3,10 @@
 mod access;
 mod backends;
 mod command_line;
+mod config;
 mod disconnect;
 mod mutations;
 mod reports;
+mod routes;
 mod services;
+mod upstreams;

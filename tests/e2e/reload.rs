@@ -35,12 +35,15 @@ fn the_answer_of_a_reload_says_what_changed() {
     let both = Config::new().backend_with("b1", first.address(), "weight: 60").backend("b2", second.address());
     proxy.rewrite(&both.yaml());
     let answer = management.reload().expect("a valid file");
-    assert!(answer.added.iter().any(|line| line.contains("b2")), "{answer:#?}");
-    assert!(answer.changed.iter().any(|line| line.contains("weight") && line.contains("60")), "{answer:#?}");
+    let told = |path: &str| answer.differences.iter().find(|one| one.path == path).expect(path);
+    assert_eq!(told("backends.default.b2.host").before, None, "{answer:#?}");
+    let weight = told("backends.default.b1.weight");
+    assert_eq!((weight.before.as_deref(), weight.after.as_deref()), (Some("50"), Some("60")));
     assert_eq!(management.backend("b1").weight, Some(60));
     proxy.rewrite(&Config::one(second.address()).yaml());
     let later = management.reload().expect("a valid file");
-    assert!(later.removed.iter().any(|line| line.contains("b2")), "{later:#?}");
+    let gone = later.differences.iter().any(|one| one.path == "backends.default.b2.host" && one.after.is_none());
+    assert!(gone, "{later:#?}");
     assert!(later.revision > answer.revision);
 }
 

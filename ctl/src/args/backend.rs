@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
+use super::policy::CheckFields;
 use super::value;
 
 /// What can be done with backends.
@@ -12,13 +13,13 @@ pub(crate) enum BackendVerb {
     /// List backends with what is observed of them
     List(ListArguments),
     /// Show one backend
-    Get(NameArguments),
+    Get(GetArguments),
     /// Add a backend; --host and --port are needed
     Add(AddArguments),
     /// Change some fields of a backend; what is not named stays
     Update(UpdateArguments),
-    /// Take a backend out; exchanges in flight go on to their end
-    Remove(ChangeArguments),
+    /// Take a backend out; refused while exchanges are in flight, unless --force ends them
+    Remove(RemoveArguments),
     /// Let a backend take exchanges, also after disconnect
     Enable(ChangeArguments),
     /// Keep new exchanges from a backend; those in flight go on
@@ -57,7 +58,7 @@ pub(crate) struct Mutation {
     /// Check everything and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Refuse unless the backend is still at this revision
+    /// Refuse unless what is changed is still at this revision
     #[arg(long, value_name = "N")]
     pub(crate) expected_revision: Option<u64>,
     /// Makes a repeated call answer as the first did, where the proxy knows how
@@ -92,12 +93,8 @@ pub(crate) struct Fields {
     /// A label, given once for each; all of them are replaced
     #[arg(long = "label", value_name = "K=V", value_parser = value::pair)]
     pub(crate) labels: Vec<(String, String)>,
-    /// Path that its health check gets
-    #[arg(long, value_name = "PATH")]
-    pub(crate) health_path: Option<String>,
-    /// Time between two health checks, such as 5s
-    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
-    pub(crate) health_interval: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) check: CheckFields,
 }
 
 /// How a backend is spoken to.
@@ -151,6 +148,28 @@ pub(crate) struct UpdateArguments {
     /// A field that goes back to the value of the file, given once for each
     #[arg(long, value_name = "FIELD")]
     pub(crate) reset: Vec<Resettable>,
+    #[command(flatten)]
+    pub(crate) mutation: Mutation,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+pub(crate) struct GetArguments {
+    #[command(flatten)]
+    pub(crate) name: NameArguments,
+    /// Show of each field where its value comes from
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// What to take out.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArguments {
+    #[command(flatten)]
+    pub(crate) name: NameArguments,
+    /// Also while exchanges are in flight: they are ended
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) mutation: Mutation,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
+use super::backend::Mutation;
+
 /// What can be done with the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
@@ -12,12 +14,47 @@ pub(crate) enum ConfigVerb {
         /// How the document is written; by itself YAML, or JSON with --output json
         #[arg(long, value_name = "FORMAT")]
         format: Option<DocumentFormat>,
+        /// What of it is shown
+        #[arg(long, value_name = "LAYER", default_value = "effective")]
+        layer: LayerName,
+        /// Say below it, as comments, of everything that lies over the file where it comes from
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Show what lies over the file: what was changed, by whom, when
+    Diff,
+    /// Make a whole document the configuration in force; what it leaves out is taken out
+    Apply {
+        /// The document, YAML or JSON; - is the standard input
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        mutation: Mutation,
+    },
+    /// Write the configuration in force as a file that says it all
+    Export {
+        /// Into this file, whole or not at all, instead of the standard output
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// How the document is written
+        #[arg(long, value_name = "FORMAT", default_value = "yaml")]
+        format: DocumentFormat,
+    },
+    /// Forget what was changed at run time: all of it, of one object, or one field
+    Clear {
+        /// The object, as config diff names it: backends.default.b1
+        #[arg(value_name = "OBJECT")]
+        object: Option<String>,
+        /// One field of it: max_conn
+        #[arg(value_name = "FIELD")]
+        field: Option<String>,
+        #[command(flatten)]
+        mutation: Mutation,
     },
     /// Have the proxy read its file again
     Reload {
-        /// Check the file and change nothing
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        mutation: Mutation,
     },
     /// Validate a file here, without a proxy; prints every fault with its place
     Check {
@@ -25,6 +62,15 @@ pub(crate) enum ConfigVerb {
         #[arg(short, long, value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+/// What of the configuration is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayerName {
+    /// What is in force
+    Effective,
+    /// What the file says
+    File,
 }
 
 /// How a document is written.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use speedmimi_proto::v1::LoadBalancer;
+
 /// The longest duration that is taken: a year.
 const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
 
@@ -21,6 +24,32 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must not be negative, nor longer than a year".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A duration, or off, which the API has as a duration of nothing.
+pub(super) fn duration_or_off(text: &str) -> Result<Duration, String> {
+    if text == "off" { Ok(Duration::ZERO) } else { duration(text).map_err(|told| format!("{told}; or off")) }
+}
+
+/// The algorithms of this version, by the names of the file.
+const ALGORITHMS: [&str; 8] = [
+    "round_robin",
+    "weighted_round_robin",
+    "weight",
+    "random",
+    "ip_hash",
+    "least_connections",
+    "least_connections_weight",
+    "performance_least_connections_weight",
+];
+
+/// An algorithm.
+pub(super) fn algorithm() -> impl TypedValueParser<Value = LoadBalancer> {
+    PossibleValuesParser::new(ALGORITHMS).map(|name| wire_algorithm(&name))
+}
+
+fn wire_algorithm(name: &str) -> LoadBalancer {
+    LoadBalancer::from_str_name(&format!("LOAD_BALANCER_{}", name.to_ascii_uppercase())).unwrap_or_default()
 }
 
 /// A duration in which something can happen.
@@ -70,6 +99,20 @@ mod tests {
         }
         assert!(timeout("0s").is_err());
         assert!(period("0").is_err());
+    }
+
+    #[test]
+    fn a_clock_can_be_off() {
+        assert_eq!(duration_or_off("off"), Ok(Duration::ZERO));
+        assert_eq!(duration_or_off("3s"), Ok(Duration::from_secs(3)));
+        assert!(duration_or_off("never").is_err());
+    }
+
+    #[test]
+    fn every_algorithm_has_a_name_on_the_wire() {
+        for name in ALGORITHMS {
+            assert_ne!(wire_algorithm(name), LoadBalancer::Unspecified, "{name}");
+        }
     }
 
     #[test]

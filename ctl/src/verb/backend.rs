@@ -5,8 +5,8 @@ use speedmimi_proto::v1::{
 };
 
 use crate::args::{
-    AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, Global, NameArguments, ReportArguments,
-    UpdateArguments,
+    AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, GetArguments, Global, NameArguments,
+    RemoveArguments, ReportArguments, UpdateArguments,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ pub(super) async fn run(verb: BackendVerb, global: &Global, printer: &mut Printe
             let all = client.all_backends(list.upstream.as_deref()).await?;
             printer.show("ListBackendsResponse", &all, view::backends)
         }
-        BackendVerb::Get(name) => get(&client, &name, printer).await,
+        BackendVerb::Get(arguments) => get(&client, &arguments, printer).await,
         BackendVerb::Add(arguments) => add(&client, arguments, printer).await,
         BackendVerb::Update(arguments) => update(&client, &arguments, printer).await,
         BackendVerb::Remove(arguments) => remove(&client, &arguments, printer).await,
@@ -49,20 +49,22 @@ fn sound(verb: &BackendVerb) -> Result<(), Failure> {
             request::report(BackendName::default(), arguments)?;
             &arguments.name
         }
-        BackendVerb::Get(name) => name,
-        BackendVerb::Remove(arguments) | BackendVerb::Enable(arguments) | BackendVerb::Disable(arguments) => {
-            &arguments.name
-        }
+        BackendVerb::Get(arguments) => &arguments.name,
+        BackendVerb::Remove(arguments) => &arguments.name,
+        BackendVerb::Enable(arguments) | BackendVerb::Disable(arguments) => &arguments.name,
         BackendVerb::Disconnect(arguments) => &arguments.name,
     };
     name.named().map(|_| ())
 }
 
-async fn get(client: &Client, name: &NameArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
-    let BackendName { upstream, id } = name.resolve(client).await?;
-    let request = GetBackendRequest { upstream, backend_id: id };
+async fn get(client: &Client, arguments: &GetArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let BackendName { upstream, id } = arguments.name.resolve(client).await?;
+    let request = GetBackendRequest { upstream, backend_id: id, explain: arguments.explain };
     let response = client.answer(client.backends().get_backend(request)).await?;
-    printer.show("GetBackendResponse", &response, |response| view::backend(response.backend.as_ref()))
+    printer.show("GetBackendResponse", &response, |response| match arguments.explain {
+        true => view::sources(&response.fields),
+        false => view::backend(response.backend.as_ref()),
+    })
 }
 
 async fn add(client: &Client, arguments: AddArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
@@ -78,7 +80,7 @@ async fn add(client: &Client, arguments: AddArguments, printer: &mut Printer<'_>
 async fn update(client: &Client, arguments: &UpdateArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let name = arguments.name.resolve(client).await?;
     // A check is replaced as a whole: what was not named is kept by sending it back.
-    let (check, revision) = if arguments.fields.touches_check() {
+    let (check, revision) = if arguments.fields.check.keeps_rest() {
         let entry = client.backend(&name).await?;
         (entry.backend.and_then(|backend| backend.health_check), entry.status.map(|status| status.revision))
     } else {
@@ -91,10 +93,10 @@ async fn update(client: &Client, arguments: &UpdateArguments, printer: &mut Prin
     })
 }
 
-async fn remove(client: &Client, arguments: &ChangeArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
+async fn remove(client: &Client, arguments: &RemoveArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let BackendName { upstream, id } = arguments.name.resolve(client).await?;
     let options = request::options(&arguments.mutation);
-    let request = RemoveBackendRequest { upstream, backend_id: id, options };
+    let request = RemoveBackendRequest { upstream, backend_id: id, force: arguments.force, options };
     let response = client.answer(client.backends().remove_backend(request)).await?;
     printer.show("RemoveBackendResponse", &response, |response| {
         view::changed(response.backend.as_ref(), "removed", response.revision, arguments.mutation.dry_run)

@@ -7,7 +7,7 @@ use speedmimi_proto::v1::{
 
 use crate::name::BackendName;
 
-use super::text::{address, cap, choice, future, moment, number, pairs, span};
+use super::text::{address, became, cap, choice, future, moment, number, pairs, span};
 use super::{Block, View};
 
 /// A row for each.
@@ -36,11 +36,7 @@ pub(crate) fn backend(entry: Option<&BackendEntry>) -> View {
 /// One line: what became of `entry`. `done` is as in "updated", `would` as in "would be updated".
 pub(crate) fn changed(entry: Option<&BackendEntry>, done: &str, revision: u64, dry_run: bool) -> View {
     let name = entry.map(|entry| BackendName::from(entry).to_string()).unwrap_or_default();
-    View(vec![Block::Line(if dry_run {
-        format!("{name} would be {done} (dry run, revision {revision})")
-    } else {
-        format!("{name} {done} (revision {revision})")
-    })])
+    View(vec![Block::Line(became(&name, done, revision, dry_run))])
 }
 
 /// What a disconnect ended.
@@ -117,8 +113,9 @@ fn observed(status: &BackendStatus) -> Vec<(&'static str, String)> {
 }
 
 /// The parts of a check that are set.
-fn check(check: &HealthCheck) -> String {
+pub(super) fn check(check: &HealthCheck) -> String {
     let mut parts = vec![match check.r#type() {
+        HealthCheckType::Off => return "off".to_owned(),
         HealthCheckType::Tcp => "tcp".to_owned(),
         HealthCheckType::Unspecified | HealthCheckType::Http => {
             format!("GET {}", if check.path.is_empty() { "/" } else { &check.path })

@@ -1,28 +1,62 @@
-//! The configuration.
+//! What became of changes to the configuration as a whole.
 
-use speedmimi_proto::v1::ReloadConfigResponse;
+use speedmimi_proto::v1::{
+    ApplyConfigResponse, ClearOverlayResponse, Difference, GetConfigResponse, ReloadConfigResponse,
+};
 
+use super::text::{became, plain};
 use super::{Block, View};
 
-/// What reading the file again changed, or would change: one key a line, marked by what became of it.
+/// What a whole document changed, or would change.
+pub(crate) fn applied(response: &ApplyConfigResponse, dry_run: bool) -> View {
+    told("configuration", "applied", response.revision, dry_run, &response.differences, &[])
+}
+
+/// What forgetting changes changed, or would change.
+pub(crate) fn cleared(object: &str, field: &str, response: &ClearOverlayResponse, dry_run: bool) -> View {
+    let what = match (object, field) {
+        ("", _) => "overlay".to_owned(),
+        (object, "") => object.to_owned(),
+        (object, field) => format!("{object}.{field}"),
+    };
+    told(&what, "cleared", response.revision, dry_run, &response.differences, &[])
+}
+
+/// What reading the file again changed, or would change.
 pub(crate) fn reloaded(response: &ReloadConfigResponse, dry_run: bool) -> View {
-    let revision = response.revision;
-    let mut lines = vec![if dry_run {
-        format!("configuration would be reloaded (dry run, revision {revision})")
-    } else {
-        format!("configuration reloaded (revision {revision})")
-    }];
-    let marked = [
-        ("+", &response.added),
-        ("-", &response.removed),
-        ("~", &response.changed),
-        ("! kept as changed at run time:", &response.conflicts),
-    ];
-    for (mark, keys) in marked {
-        lines.extend(keys.iter().map(|key| format!("{mark} {key}")));
+    told("configuration", "reloaded", response.revision, dry_run, &response.differences, &response.conflicts)
+}
+
+/// Where the configuration was written.
+pub(crate) fn exported(file: &str, response: &GetConfigResponse) -> View {
+    let GetConfigResponse { revision, hash, .. } = response;
+    View(vec![Block::Line(format!("{file}: configuration at revision {revision}, hash {hash}"))])
+}
+
+/// One key a line, marked by what became of it.
+fn told(
+    what: &str,
+    done: &str,
+    revision: u64,
+    dry_run: bool,
+    differences: &[Difference],
+    conflicts: &[String],
+) -> View {
+    let mut lines = vec![became(what, done, revision, dry_run)];
+    lines.extend(differences.iter().map(line));
+    if differences.is_empty() {
+        lines.push("nothing changes".to_owned());
     }
-    if lines.len() == 1 {
-        lines.push("nothing differs".to_owned());
-    }
+    lines.extend(conflicts.iter().map(|conflict| format!("! {conflict}")));
     View(lines.into_iter().map(Block::Line).collect())
+}
+
+fn line(difference: &Difference) -> String {
+    let Difference { path, before, after } = difference;
+    match (before.as_deref().map(plain), after.as_deref().map(plain)) {
+        (Some(before), Some(after)) => format!("~ {path}: {before} → {after}"),
+        (None, Some(after)) => format!("+ {path}: {after}"),
+        (Some(before), None) => format!("- {path}: {before}"),
+        (None, None) => format!("  {path}"),
+    }
 }

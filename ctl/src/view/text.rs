@@ -5,6 +5,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost_types::{Duration, Timestamp};
 
+/// What became of something. `done` is as in "updated", `would` as in "would be updated".
+pub(super) fn became(name: &str, done: &str, revision: u64, dry_run: bool) -> String {
+    if dry_run {
+        format!("{name} would be {done} (dry run, revision {revision})")
+    } else {
+        format!("{name} {done} (revision {revision})")
+    }
+}
+
+/// A value as people read it: a word without its quotes.
+pub(super) fn plain(json: &str) -> String {
+    serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
+}
+
 /// A number, or nothing.
 pub(super) fn number(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
@@ -85,6 +99,12 @@ mod tests {
         assert_eq!(span(300, 0), "5m");
         assert_eq!(span(7200, 0), "2h");
         assert_eq!(span(172_800, 0), "2d");
+    }
+
+    #[test]
+    fn words_have_no_quotes_and_all_else_is_as_it_is() {
+        assert_eq!((plain("\"30s\""), plain("200"), plain("[\"a\"]")), ("30s".into(), "200".into(), "[\"a\"]".into()));
+        assert_eq!(plain("no json"), "no json");
     }
 
     #[test]

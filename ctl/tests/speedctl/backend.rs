@@ -134,3 +134,19 @@ fn a_reader_that_leaves_is_no_failure() {
         assert_eq!((code, err.as_slice()), (0, &b""[..]), "{words}");
     }
 }
+
+#[test]
+fn each_field_says_where_it_comes_from() {
+    let double = Double::start(Script::with(vec![entry("default", "b1")]));
+    let out = on(&double, "backend get b1 --explain").done();
+    let rows = columns(&out);
+    assert_eq!(rows[0], ["FIELD", "VALUE", "LAYER", "FILE", "WHO", "WHEN", "REVISION"]);
+    assert_eq!(rows[1], ["max_conn", "200", "overlay", "100", "ann", "2001-09-09T01:46:40Z", "5"]);
+    assert_eq!(rows[2], ["host", "127.0.0.1", "file", "127.0.0.1", "-", "-", "-"]);
+    assert_eq!(rows[3], ["name", "-", "default", "-", "-", "-", "-"]);
+    let answer = on(&double, "-o json backend get b1 --explain").json();
+    assert_eq!(
+        (&answer["fields"][0]["layer"], &answer["fields"][0]["value"]),
+        (&"LAYER_OVERLAY".into(), &"200".into())
+    );
+}

@@ -142,6 +142,23 @@ fn verbs_without_values() {
 }
 
 #[test]
+fn what_is_at_work_is_removed_by_force_alone() {
+    let double = one();
+    on(&double, "backend remove backend1").done();
+    assert!(matches!(double.last(), Call::Remove(request) if !request.force));
+    on(&double, "backend remove backend1 --force").done();
+    assert!(matches!(double.last(), Call::Remove(request) if request.force));
+}
+
+#[test]
+fn a_check_can_be_switched_off() {
+    let request = update(&one(), "backend1 --health-type off");
+    assert_eq!(mask(&request), ["health_check"]);
+    let check = request.backend.and_then(|backend| backend.health_check).expect("a check is sent");
+    assert_eq!(check.r#type(), speedmimi_proto::v1::HealthCheckType::Off);
+}
+
+#[test]
 fn a_disconnect_can_leave_the_backend_in_use() {
     let double = one();
     on(&double, "backend disconnect backend1 --keep-enabled").done();

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use speedmimi_proto::v1::ConfigFormat;
+use speedmimi_proto::v1::{ConfigFormat, ConfigLayer, MutationOptions};
 
 use crate::double::{Call, Double, Script};
 use crate::{at, columns, on};
@@ -20,22 +20,125 @@ fn the_document_can_be_written_into_a_file() {
     assert!(matches!(double.last(), Call::GetConfig(request) if request.format() == ConfigFormat::Json));
 }
 
+const DIFFERENCES: [&str; 3] =
+    ["+ backends.api.b9.host: 127.0.0.1", "~ backends.default.b1.max_conn: 100 → 200", "- log.level: debug"];
+
+fn same() -> Double {
+    Double::start(Script { same: true, ..Script::with(vec![]) })
+}
+
+#[test]
+fn a_layer_can_be_asked_for_and_be_explained() {
+    let double = Double::start(Script::with(vec![]));
+    on(&double, "config get --layer file").done();
+    assert!(matches!(double.last(), Call::GetConfig(request) if request.layer() == ConfigLayer::File));
+    let out = on(&double, "config get --explain").done();
+    assert_eq!(
+        out.lines().collect::<Vec<_>>(),
+        [
+            "server:",
+            "  port: 8080",
+            "# over the file:",
+            "# ~ backends.default.b1.max_conn: 100 → 200 (ann, 2001-09-09T01:46:40Z, revision 5)",
+            "# - routing.old (ann, 2001-09-09T01:46:40Z, revision 5)",
+            "# ! routing.old has no effect: the file has no such route",
+        ]
+    );
+    assert_eq!(on(&double, "-o json config get --explain").json()["overlay"][1]["kind"], "OVERLAY_KIND_REMOVED");
+    on(&double, "config get --explain --format json").failed(2);
+    on(&double, "config get --layer observed").failed(2);
+}
+
+#[test]
+fn what_lies_over_the_file_is_a_table() {
+    let out = on(&Double::start(Script::with(vec![])), "config diff").done();
+    let rows = columns(&out);
+    assert_eq!(rows[0], ["CHANGE", "OBJECT", "FIELD", "FILE", "VALUE", "WHO", "WHEN", "REVISION"]);
+    assert_eq!(rows[1], ["~", "backends.default.b1", "max_conn", "100", "200", "ann", "2001-09-09T01:46:40Z", "5"]);
+    assert_eq!(rows[2], ["-", "routing.old", "-", "-", "-", "ann", "2001-09-09T01:46:40Z", "5"]);
+    assert!(out.ends_with("! routing.old has no effect: the file has no such route\n"), "{out}");
+    assert_eq!(on(&same(), "config diff").done(), "nothing lies over the file\n");
+    assert_eq!(on(&same(), "-o json config diff").json()["hash"], "00c0ffee00c0ffee");
+}
+
+#[test]
+fn a_document_is_applied_and_the_differences_are_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("next.yaml");
+    std::fs::write(&path, "server: {port: 1}\n").expect("the folder is ours");
+    let words = format!("config apply -f {}", path.display());
+    let double = Double::start(Script::with(vec![]));
+    let out = on(&double, &words).done();
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("configuration applied (revision 7)"));
+    assert_eq!(lines.collect::<Vec<_>>(), DIFFERENCES);
+    assert!(matches!(double.last(), Call::Apply(request) if request.document == "server: {port: 1}\n"));
+    let out = on(&double, &format!("{words} --dry-run --expected-revision 6")).done();
+    assert!(out.starts_with("configuration would be applied (dry run, revision 7)\n"), "{out}");
+    let Call::Apply(request) = double.last() else { panic!("{:?}", double.last()) };
+    let options = MutationOptions { validate_only: true, expected_revision: Some(6), request_id: String::new() };
+    assert_eq!(request.options, Some(options));
+    assert!(on(&same(), &words).done().ends_with("\nnothing changes\n"));
+    let answer = on(&double, &format!("-o json {words}")).json();
+    assert_eq!(answer["differences"][1]["after"], "200");
+    let refusing = Double::start(Script::refusing(tonic::Status::invalid_argument("backends: document:1:1: no")));
+    let err = on(&refusing, &words).failed(6);
+    assert!(err.contains("next.yaml:1:") && !err.contains("document"), "{err}");
+    assert!(on(&double, "config apply -f no-such-file.yaml").failed(1).contains("cannot read no-such-file.yaml"));
+    on(&double, "config apply").failed(2);
+}
+
+#[test]
+fn an_export_is_the_document_or_a_whole_file() {
+    let double = Double::start(Script::with(vec![]));
+    assert_eq!(on(&double, "config export").done(), "server:\n  port: 8080\n");
+    assert_eq!(on(&double, "config export --format json").done(), "{\"server\": {\"port\": 8080}}\n");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("out.yaml");
+    std::fs::write(&path, "what was there before, and is longer than what comes\n").expect("the folder is ours");
+    let out = on(&double, &format!("config export -f {}", path.display())).done();
+    assert!(out.contains("revision 6") && out.contains("00c0ffee00c0ffee"), "{out}");
+    assert_eq!(std::fs::read_to_string(&path).expect("it was written"), "server:\n  port: 8080\n");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is left beside it");
+    let err = on(&double, &format!("config export -f {}/no/such/out.yaml", folder.path().display())).failed(1);
+    assert!(err.contains("cannot write"), "{err}");
+}
+
+#[test]
+fn changes_are_forgotten_all_or_by_object_or_by_field() {
+    let double = Double::start(Script::with(vec![]));
+    for (words, first, sent) in [
+        ("", "overlay cleared (revision 7)", ("", "")),
+        (" backends.default.b1", "backends.default.b1 cleared (revision 7)", ("backends.default.b1", "")),
+        (" log level", "log.level cleared (revision 7)", ("log", "level")),
+    ] {
+        let out = on(&double, &format!("config clear{words}")).done();
+        let mut lines = out.lines();
+        assert_eq!(lines.next(), Some(first));
+        assert_eq!(lines.collect::<Vec<_>>(), DIFFERENCES);
+        let Call::Clear(request) = double.last() else { panic!("{:?}", double.last()) };
+        assert_eq!((request.object.as_str(), request.field.as_str()), sent);
+    }
+    let out = on(&double, "config clear --dry-run").done();
+    assert!(out.starts_with("overlay would be cleared (dry run"), "{out}");
+    assert_eq!(on(&double, "-o json config clear").json()["revision"], "7");
+}
+
 #[test]
 fn a_reload_says_what_differs() {
     let double = Double::start(Script::with(vec![]));
     let out = on(&double, "config reload").done();
-    assert_eq!(
-        out.lines().collect::<Vec<_>>(),
-        [
-            "configuration reloaded (revision 7)",
-            "+ backends.api[0]: 127.0.0.1:9",
-            "- log.level",
-            "~ server.port: 80 to 81"
-        ]
-    );
-    assert!(on(&double, "config reload --dry-run").done().starts_with("configuration would be reloaded"));
-    assert!(matches!(double.last(), Call::Reload(request) if request.validate_only));
-    assert_eq!(on(&double, "-o json config reload").json()["removed"][0], "log.level");
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("configuration reloaded (revision 7)"));
+    assert_eq!(lines.by_ref().take(3).collect::<Vec<_>>(), DIFFERENCES);
+    assert_eq!(lines.collect::<Vec<_>>(), ["! backend default/b1: max_conn"]);
+    let out = on(&double, "config reload --dry-run --expected-revision 6").done();
+    assert!(out.starts_with("configuration would be reloaded"), "{out}");
+    let Call::Reload(request) = double.last() else { panic!("{:?}", double.last()) };
+    let options = MutationOptions { validate_only: true, expected_revision: Some(6), request_id: String::new() };
+    assert_eq!(request.options, Some(options));
+    assert_eq!(on(&double, "-o json config reload").json()["differences"][2]["path"], "log.level");
+    assert!(on(&same(), "config reload").done().ends_with("\nnothing changes\n"));
 }
 
 #[test]

@@ -8,14 +8,18 @@ use std::thread::JoinHandle;
 
 use speedmimi_proto::v1::backend_service_server::BackendServiceServer;
 use speedmimi_proto::v1::config_service_server::ConfigServiceServer;
+use speedmimi_proto::v1::route_service_server::RouteServiceServer;
 use speedmimi_proto::v1::server_service_server::ServerServiceServer;
 use speedmimi_proto::v1::stats_service_server::StatsServiceServer;
+use speedmimi_proto::v1::upstream_service_server::UpstreamServiceServer;
 use speedmimi_proto::v1::*;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::server::Router;
 use tonic::{Request, Response, Status};
 
+mod config;
+mod groups;
 mod services;
 
 /// What was asked, in order.
@@ -30,7 +34,19 @@ pub(crate) enum Call {
     Disable(DisableBackendRequest),
     Disconnect(DisconnectBackendRequest),
     Report(ReportPerformanceRequest),
+    ListUpstreams(ListUpstreamsRequest),
+    GetUpstream(GetUpstreamRequest),
+    AddUpstream(AddUpstreamRequest),
+    UpdateUpstream(UpdateUpstreamRequest),
+    RemoveUpstream(RemoveUpstreamRequest),
+    ListRoutes(ListRoutesRequest),
+    GetRoute(GetRouteRequest),
+    AddRoute(AddRouteRequest),
+    UpdateRoute(UpdateRouteRequest),
+    RemoveRoute(RemoveRouteRequest),
     GetConfig(GetConfigRequest),
+    Apply(ApplyConfigRequest),
+    Clear(ClearOverlayRequest),
     Reload(ReloadConfigRequest),
     ServerStats,
     UpstreamStats(GetUpstreamStatsRequest),
@@ -57,13 +73,15 @@ pub(crate) struct Script {
     pub(crate) page: Option<usize>,
     pub(crate) mood: Mood,
     pub(crate) stale_reports: bool,
+    /// Nothing is over the file, and no change changes anything.
+    pub(crate) same: bool,
     pub(crate) calls: Mutex<Vec<Call>>,
 }
 
 impl Script {
     /// Knows these backends and does as asked.
     pub(crate) fn with(backends: Vec<BackendEntry>) -> Self {
-        Self { backends, page: None, mood: Mood::Willing, stale_reports: false, calls: Mutex::default() }
+        Self { backends, page: None, mood: Mood::Willing, stale_reports: false, same: false, calls: Mutex::default() }
     }
 
     /// Answers every call with an error.
@@ -165,6 +183,8 @@ impl Double {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let router = tonic::transport::Server::builder()
                 .add_service(BackendServiceServer::from_arc(Arc::clone(&shared)))
+                .add_service(UpstreamServiceServer::from_arc(Arc::clone(&shared)))
+                .add_service(RouteServiceServer::from_arc(Arc::clone(&shared)))
                 .add_service(ConfigServiceServer::from_arc(Arc::clone(&shared)))
                 .add_service(StatsServiceServer::from_arc(Arc::clone(&shared)))
                 .add_service(ServerServiceServer::from_arc(shared));

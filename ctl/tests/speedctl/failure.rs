@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::double::{Double, Mood, Script, entry};
 use crate::{at, on};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 28] = [
     "backend list",
     "backend get b1",
     "backend add b2 --host h --port 1",
@@ -16,7 +16,20 @@ const VERBS: [&str; 15] = [
     "backend disable b1",
     "backend disconnect b1",
     "backend report b1 --cpu-usage 1",
+    "upstream list",
+    "upstream get",
+    "upstream add api",
+    "upstream update api --connect-timeout 1s",
+    "upstream remove api",
+    "route list",
+    "route get app",
+    "route add app --upstream api",
+    "route update app --upstream api",
+    "route remove app",
     "config get",
+    "config diff",
+    "config export",
+    "config clear",
     "config reload",
     "stats server",
     "stats upstream",
@@ -116,4 +129,28 @@ fn a_command_line_that_cannot_be() {
         assert!(double.calls().is_empty(), "{words}: nothing is asked");
     }
     at("https://127.0.0.1:9090", "backend list").failed(2);
+}
+
+#[test]
+fn the_hint_is_the_next_step_for_what_was_asked() {
+    let refusing = |code: Code, reason: &str, object: &str| {
+        let object = std::collections::HashMap::from([("object".to_owned(), object.to_owned())]);
+        let details = ErrorDetails::with_error_info(reason, "speedmimi.v1", object);
+        Double::start(Script::refusing(Status::with_error_details(code, "because", details)))
+    };
+    for (code, reason, object, hint) in [
+        (Code::FailedPrecondition, "EXCHANGES_IN_FLIGHT", "", "--force ends them"),
+        (Code::FailedPrecondition, "IN_USE", "", "led elsewhere"),
+        (Code::FailedPrecondition, "OVERLAY_UNFIT", "", "speedctl config diff"),
+        (Code::FailedPrecondition, "RESTART_NEEDED", "", "restart"),
+        (Code::NotFound, "ROUTE_NOT_FOUND", "", "speedctl route list"),
+        (Code::NotFound, "UPSTREAM_NOT_FOUND", "", "speedctl upstream list"),
+        (Code::AlreadyExists, "ROUTE_ALREADY_EXISTS", "", "speedctl route update"),
+        (Code::Aborted, "REVISION_CONFLICT", "upstreams.api", "speedctl upstream get"),
+        (Code::Aborted, "REVISION_CONFLICT", "", "speedctl config get"),
+    ] {
+        let double = refusing(code, reason, object);
+        let out = on(&double, "config clear");
+        assert!(out.err.contains(hint), "{reason}: {}", out.err);
+    }
 }

@@ -5,7 +5,9 @@ mod change;
 mod config;
 mod double;
 mod failure;
+mod route;
 mod stats;
+mod upstream;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

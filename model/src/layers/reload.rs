@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Layers, build};
 use crate::config::{Config, Conflict};
-use crate::diff::{diff, differ};
+use crate::diff::{diff, differ, plain};
 use crate::object::Object;
 use crate::overlay::{Entry, Overlay, Presence};
 
@@ -74,7 +74,7 @@ impl Layers {
             }
         };
         for difference in diff(&self.effective, &effective) {
-            match (difference.old, difference.new) {
+            match (difference.old.as_ref().map(plain), difference.new.as_ref().map(plain)) {
                 (None, Some(new)) => summary.added.push(format!("{}: {new}", difference.path)),
                 (Some(_), None) => summary.removed.push(difference.path),
                 (old, new) => {

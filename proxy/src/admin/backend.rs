@@ -1,16 +1,15 @@
 //! `BackendService`.
 
-use speedmimi_model::{Change, Kind, Object};
+use speedmimi_model::{Change, Object};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::backend_service_server::BackendService;
 use tonic::{Request, Response, Status};
 
+use super::entry::source;
+use super::page::Page;
 use super::status::{self, Violations};
 use super::{convert, entry, report};
-use crate::control::{Control, Done, Guard};
-
-/// Entries of a page, at most and by default.
-const PAGE: usize = 1000;
+use crate::control::{Busy, Control, Done, Guard};
 
 /// The service over the control thread.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(super) struct Backends(pub(super) Control);
 impl Backends {
     async fn change(&self, change: Change, guard: Guard) -> Result<(u64, v1::BackendEntry), Status> {
         let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        let Done { revision, object, store } = done;
+        let Done { revision, object, store, .. } = done;
         let Some(Object::Backend { upstream, id }) = object else {
             return Err(Status::internal("a change of a backend names none"));
         };
@@ -50,10 +49,10 @@ struct Named {
 impl Named {
     fn new(upstream: &str, id: &str, options: Option<v1::MutationOptions>) -> Result<Self, Status> {
         let mut violations = Violations::default();
-        let id = convert::backend_id("backend_id", id, &mut violations).to_owned();
+        let id = convert::needed("backend_id", id, &mut violations).to_owned();
         let guard = convert::guard(options, &mut violations);
         violations.check()?;
-        Ok(Self { upstream: convert::upstream(upstream).to_owned(), id, guard })
+        Ok(Self { upstream: convert::upstream_name(upstream).to_owned(), id, guard })
     }
 
     fn object(&self) -> Object {
@@ -70,53 +69,38 @@ impl BackendService for Backends {
         let v1::ListBackendsRequest { upstream, page_size, page_token } = request.into_inner();
         let view = self.0.view();
         let upstreams = &view.store.config().upstreams;
-        if !upstream.is_empty() && !upstreams.contains_key(&upstream) {
-            return Err(status::not_found(Kind::Upstream, &upstream, upstreams.keys().cloned().collect()));
+        if !upstream.is_empty() {
+            entry::upstream::find(&view.store, &upstream)?;
         }
         let all: Vec<_> = upstreams
             .iter()
             .filter(|(name, _)| upstream.is_empty() || **name == upstream)
             .flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)))
             .collect();
-        let mut violations = Violations::default();
-        let size = match usize::try_from(page_size).unwrap_or(usize::MAX) {
-            0 => PAGE,
-            size if size <= PAGE => size,
-            _ => {
-                violations.push("page_size", format!("{page_size} is not within 1..{PAGE}; 0 is {PAGE}"));
-                PAGE
-            }
-        };
-        // The token names the last backend of the page before, so that additions elsewhere do not shift pages.
         let token = |(name, backend): &(&String, &speedmimi_model::Backend)| format!("{name}/{}", backend.id);
-        let start = match page_token.as_str() {
-            "" => 0,
-            last => all.iter().position(|place| token(place) == last).map_or_else(
-                || {
-                    violations.push("page_token", "its place is gone; begin again without a token");
-                    0
-                },
-                |index| index + 1,
-            ),
-        };
+        let mut violations = Violations::default();
+        let page = Page::of(&all, page_size, &page_token, token, &mut violations);
         violations.check()?;
-        let page = &all[start..all.len().min(start + size)];
-        let next_page_token =
-            if start + page.len() < all.len() { page.last().map(token).unwrap_or_default() } else { String::new() };
-        let backends = page.iter().map(|(name, backend)| entry::entry(&self.0, &view.store, name, backend)).collect();
-        Ok(Response::new(v1::ListBackendsResponse { backends, next_page_token, revision: view.store.revision() }))
+        let backends =
+            page.entries.iter().map(|(name, backend)| entry::entry(&self.0, &view.store, name, backend)).collect();
+        Ok(Response::new(v1::ListBackendsResponse {
+            backends,
+            next_page_token: page.next,
+            revision: view.store.revision(),
+        }))
     }
 
     async fn get_backend(
         &self,
         request: Request<v1::GetBackendRequest>,
     ) -> Result<Response<v1::GetBackendResponse>, Status> {
-        let v1::GetBackendRequest { upstream, backend_id } = request.into_inner();
+        let v1::GetBackendRequest { upstream, backend_id, explain } = request.into_inner();
         let named = Named::new(&upstream, &backend_id, None)?;
         let view = self.0.view();
         let backend = entry::find(&view.store, &named.upstream, &named.id)?;
         let backend = Some(entry::entry(&self.0, &view.store, &named.upstream, backend));
-        Ok(Response::new(v1::GetBackendResponse { backend }))
+        let fields = if explain { source::fields(view.store.layers(), &named.object()) } else { Vec::new() };
+        Ok(Response::new(v1::GetBackendResponse { backend, fields }))
     }
 
     async fn add_backend(
@@ -127,8 +111,8 @@ impl BackendService for Backends {
         let mut violations = Violations::default();
         let guard = convert::guard(options, &mut violations);
         let backend = backend.unwrap_or_default();
-        let object = Object::backend(convert::upstream(&upstream), &backend.id);
-        let fields = convert::fields(backend, &mut violations);
+        let object = Object::backend(convert::upstream_name(&upstream), &backend.id);
+        let fields = convert::backend::fields(backend, &mut violations);
         violations.check()?;
         let (revision, backend) = self.change(Change::Add { object, fields }, guard).await?;
         Ok(Response::new(v1::AddBackendResponse { revision, backend: Some(backend) }))
@@ -142,9 +126,9 @@ impl BackendService for Backends {
         let mut violations = Violations::default();
         let guard = convert::guard(options, &mut violations);
         let backend = backend.unwrap_or_default();
-        let id = convert::backend_id("backend.id", &backend.id, &mut violations);
-        let object = Object::backend(convert::upstream(&upstream), id);
-        let fields = convert::edits(backend, update_mask, &mut violations);
+        let id = convert::needed("backend.id", &backend.id, &mut violations);
+        let object = Object::backend(convert::upstream_name(&upstream), id);
+        let fields = convert::backend::edits(backend, update_mask, &mut violations);
         violations.check()?;
         let (revision, backend) = self.change(Change::Update { object, fields }, guard).await?;
         Ok(Response::new(v1::UpdateBackendResponse { revision, backend: Some(backend) }))
@@ -154,16 +138,16 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
-        let v1::RemoveBackendRequest { upstream, backend_id, options } = request.into_inner();
+        let v1::RemoveBackendRequest { upstream, backend_id, force, options } = request.into_inner();
         let named = Named::new(&upstream, &backend_id, options)?;
+        // What is observed of it is gone when it is.
         let view = self.0.view();
         let backend = entry::find(&view.store, &named.upstream, &named.id)?;
         let was = entry::entry(&self.0, &view.store, &named.upstream, backend);
         let change = Change::Remove { object: named.object(), cascade: false };
-        let done = self.0.change(change, named.guard).await.map_err(|error| status::refused(&error))?;
-        // It has no revision of its own any more; the global one is where it went.
-        let revision = done.store.revision();
-        Ok(Response::new(v1::RemoveBackendResponse { revision, backend: Some(was) }))
+        let guard = Guard { busy: if force { Busy::Cut } else { Busy::Refuse }, ..named.guard };
+        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
+        Ok(Response::new(v1::RemoveBackendResponse { revision: done.revision, backend: Some(was) }))
     }
 
     async fn enable_backend(

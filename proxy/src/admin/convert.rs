@@ -3,28 +3,29 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use speedmimi_model::Edit;
 use speedmimi_proto::v1;
 
 use super::status::Violations;
 use crate::control::Guard;
 
-/// Fields of a backend that an update may name.
-const FIELDS: [&str; 10] =
-    ["name", "host", "port", "weight", "scheme", "active", "max_conn", "backup", "labels", "health_check"];
+pub(super) mod backend;
+mod check;
+pub(super) mod route;
+pub(super) mod upstream;
 
 /// The name of an upstream; empty is `default`.
-pub(super) fn upstream(name: &str) -> &str {
+pub(super) fn upstream_name(name: &str) -> &str {
     if name.is_empty() { "default" } else { name }
 }
 
-/// The id of a backend that exists.
-pub(super) fn backend_id<'a>(field: &str, id: &'a str, violations: &mut Violations) -> &'a str {
-    if id.is_empty() {
+/// A name that has to be given: of something that exists, or of a new one.
+pub(super) fn needed<'a>(field: &str, name: &'a str, violations: &mut Violations) -> &'a str {
+    if name.is_empty() {
         violations.push(field, "is needed");
     }
-    id
+    name
 }
 
 /// Conditions of a change.
@@ -33,105 +34,93 @@ pub(super) fn guard(options: Option<v1::MutationOptions>, violations: &mut Viola
     if !options.request_id.is_empty() {
         violations.push("options.request_id", "not available in this version; leave it empty");
     }
-    Guard { validate_only: options.validate_only, expected_revision: options.expected_revision }
+    Guard { validate_only: options.validate_only, expected_revision: options.expected_revision, ..Guard::default() }
 }
 
-/// What an update does to each field: those in the mask, or those that are set where there is no mask. A field in the
-/// mask that is not set goes back to the file's value.
-pub(super) fn edits(
-    backend: v1::Backend,
-    mask: Option<prost_types::FieldMask>,
-    violations: &mut Violations,
-) -> BTreeMap<String, Edit> {
-    let mask = mask.map(|mask| mask.paths);
-    for (index, path) in mask.iter().flatten().enumerate() {
-        if !FIELDS.contains(&path.as_str()) {
-            let field = format!("update_mask.paths[{index}]");
-            violations.push(&field, format!("{path:?} is not one of {}", FIELDS.join(", ")));
+/// The paths that an update names; none: whatever is set. A path may stand for all fields below it.
+struct Mask(Option<Vec<String>>);
+
+impl Mask {
+    /// Reads a mask over these fields.
+    fn new(mask: Option<prost_types::FieldMask>, fields: &[&str], violations: &mut Violations) -> Self {
+        let paths = mask.map(|mask| mask.paths);
+        for (index, path) in paths.iter().flatten().enumerate() {
+            if !fields.iter().any(|field| stands_for(path, field)) {
+                let field = format!("update_mask.paths[{index}]");
+                violations.push(&field, format!("{path:?} is not one of {}", fields.join(", ")));
+            }
         }
+        Self(paths)
     }
-    let masked = |field: &str| mask.as_ref().map(|paths| paths.iter().any(|path| path == field));
-    if masked("backup") != Some(false) && backend.backup == Some(true) {
-        violations.push("backend.backup", "true is not available in this version; false is");
+
+    /// Whether a field is named; nothing where there is no mask.
+    fn names(&self, field: &str) -> Option<bool> {
+        self.0.as_ref().map(|paths| paths.iter().any(|path| stands_for(path, field)))
     }
-    let scheme = backend.scheme.and_then(|number| scheme(number, violations));
-    let health_check = backend.health_check.map(|check| health_check(check, violations));
-    let values: [(&str, Option<Value>); 9] = [
-        ("name", backend.name.map(Value::from)),
-        ("host", backend.host.map(Value::from)),
-        ("port", backend.port.map(Value::from)),
-        ("weight", backend.weight.map(Value::from)),
-        ("scheme", scheme.map(Value::from)),
-        ("active", backend.active.map(Value::from)),
-        ("max_conn", backend.max_conn.map(Value::from)),
-        ("labels", backend.labels.map(|labels| labels.entries.into_iter().collect())),
-        ("health_check", health_check),
-    ];
-    let decide = |(field, value): (&str, Option<Value>)| {
-        let edit = match (value, masked(field)) {
-            (Some(value), None | Some(true)) => Edit::Set(value),
-            (None, Some(true)) => Edit::Reset,
-            (_, Some(false)) | (None, None) => return None,
+
+    /// What becomes of each field: those that are named, or those that are set where there is no mask. One that is
+    /// named and not set goes back to the file's value.
+    fn edits<const N: usize>(&self, values: [(&str, Option<Value>); N]) -> BTreeMap<String, Edit> {
+        let decide = |(field, value): (&str, Option<Value>)| {
+            let edit = match (value, self.names(field)) {
+                (Some(value), None | Some(true)) => Edit::Set(value),
+                (None, Some(true)) => Edit::Reset,
+                (_, Some(false)) | (None, None) => return None,
+            };
+            Some((field.to_owned(), edit))
         };
-        Some((field.to_owned(), edit))
-    };
-    values.into_iter().filter_map(decide).collect()
+        values.into_iter().filter_map(decide).collect()
+    }
 }
 
-/// The fields of a new backend: those that are set.
-pub(super) fn fields(backend: v1::Backend, violations: &mut Violations) -> BTreeMap<String, Value> {
+fn stands_for(path: &str, field: &str) -> bool {
+    field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The values of a new object: what is set.
+fn values(edits: BTreeMap<String, Edit>) -> BTreeMap<String, Value> {
     let set = |(field, edit)| match edit {
         Edit::Set(value) => Some((field, value)),
         Edit::Reset => None,
     };
-    edits(backend, None, violations).into_iter().filter_map(set).collect()
+    edits.into_iter().filter_map(set).collect()
 }
 
-fn scheme(number: i32, violations: &mut Violations) -> Option<&'static str> {
-    match v1::Scheme::try_from(number) {
-        Ok(v1::Scheme::Http) => Some("http"),
-        Ok(v1::Scheme::Unspecified) => None,
+/// An algorithm as the file writes it.
+fn load_balancer(field: &str, number: Option<i32>, violations: &mut Violations) -> Option<Value> {
+    let number = number?;
+    match v1::LoadBalancer::try_from(number) {
+        Ok(v1::LoadBalancer::Unspecified) => None,
+        Ok(known) => {
+            let name = known.as_str_name();
+            Some(name.strip_prefix("LOAD_BALANCER_").unwrap_or(name).to_ascii_lowercase().into())
+        }
         Err(_) => {
-            violations.push("backend.scheme", format!("{number} is not available in this version; SCHEME_HTTP is"));
+            violations.push(field, format!("{number} is no LoadBalancer of this version"));
             None
         }
     }
 }
 
-/// A check as the file writes it; what is not set is left out.
-fn health_check(check: v1::HealthCheck, violations: &mut Violations) -> Value {
-    let mut written = Map::new();
-    let mut write = |key: &str, value: Value| drop(written.insert(key.to_owned(), value));
-    match v1::HealthCheckType::try_from(check.r#type) {
-        Ok(v1::HealthCheckType::Tcp) => write("type", "tcp".into()),
-        Ok(v1::HealthCheckType::Http) => write("type", "http".into()),
-        Ok(v1::HealthCheckType::Unspecified) => {}
-        Err(_) => {
-            let allowed = "HEALTH_CHECK_TYPE_HTTP and HEALTH_CHECK_TYPE_TCP are";
-            violations.push(
-                "backend.health_check.type",
-                format!("{} is not available in this version; {allowed}", check.r#type),
-            );
+/// A duration as the file writes it.
+fn time(field: &str, given: Option<prost_types::Duration>, violations: &mut Violations) -> Option<Value> {
+    match duration(given?) {
+        Ok(duration) => Some(spelled(duration).into()),
+        Err(description) => {
+            violations.push(field, description);
+            None
         }
     }
-    for (key, text) in [("path", check.path), ("expect_status", check.expect_status)] {
-        if !text.is_empty() {
-            write(key, text.into());
-        }
-    }
-    for (key, given) in [("interval", check.interval), ("timeout", check.timeout)] {
-        match given.map(duration) {
-            None => {}
-            Some(Ok(duration)) => write(key, spelled(duration).into()),
-            Some(Err(description)) => violations.push(&format!("backend.health_check.{key}"), description),
-        }
-    }
-    for (key, number) in [("failures", check.failures), ("successes", check.successes)] {
-        if number > 0 {
-            write(key, number.into());
-        }
-    }
-    Value::Object(written)
+}
+
+/// The four clocks as the file writes them, in the order of the message; a total of nothing is off.
+fn timeouts(prefix: &str, given: Option<v1::Timeouts>, violations: &mut Violations) -> [Option<Value>; 4] {
+    let v1::Timeouts { connect, first_byte, idle, total } = given.unwrap_or_default();
+    let mut read = |field: &str, given| time(&format!("{prefix}.timeouts.{field}"), given, violations);
+    let limits = [read("connect", connect), read("first_byte", first_byte), read("idle", idle)];
+    let off = total == Some(prost_types::Duration::default());
+    let [connect, first_byte, idle] = limits;
+    [connect, first_byte, idle, if off { Some("off".into()) } else { read("total", total) }]
 }
 
 /// A duration as the file writes it. One that is no whole number of milliseconds cannot be written there, and is

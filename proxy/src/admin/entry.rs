@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use speedmimi_model::{Backend, HealthCheck, HealthCheckKind, Kind, Scheme};
+use speedmimi_model::{Algorithm, Backend, HealthCheck, HealthCheckKind, Kind, Scheme};
 use speedmimi_proto::v1;
 use tonic::Status;
 
@@ -10,6 +10,10 @@ use super::status;
 use crate::control::reports::{Performance, Report};
 use crate::control::{Control, Object, Store};
 use crate::live::{BackendState, Health};
+
+pub(super) mod route;
+pub(super) mod source;
+pub(super) mod upstream;
 
 /// Finds a backend of a store, or says what there is.
 pub(super) fn find<'a>(store: &'a Store, upstream: &str, id: &str) -> Result<&'a Backend, Status> {
@@ -142,6 +146,12 @@ fn performance(known: &Performance) -> v1::Performance {
         free_slots: known.free_slots,
         custom: known.custom.clone().into_iter().collect(),
     }
+}
+
+/// An algorithm on the wire.
+fn load_balancer(algorithm: Algorithm) -> i32 {
+    let name = format!("LOAD_BALANCER_{}", algorithm.as_str().to_ascii_uppercase());
+    v1::LoadBalancer::from_str_name(&name).unwrap_or_default().into()
 }
 
 /// A duration on the wire; the longest there is where it does not fit.

@@ -9,12 +9,14 @@ use super::is_ready;
 use crate::control::Control;
 
 /// Names that can be asked for; the empty one is the whole.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 7] = [
     "",
     "speedmimi.v1.BackendService",
     "speedmimi.v1.ConfigService",
+    "speedmimi.v1.RouteService",
     "speedmimi.v1.ServerService",
     "speedmimi.v1.StatsService",
+    "speedmimi.v1.UpstreamService",
 ];
 
 /// The service, kept in step with the phase of the process by a task.

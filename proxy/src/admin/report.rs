@@ -24,14 +24,14 @@ pub(super) fn take(
 ) -> Result<v1::ReportPerformanceResponse, Status> {
     let v1::ReportPerformanceRequest { upstream, backend_id, performance, source, epoch, sequence, ttl } = request;
     let mut violations = Violations::default();
-    let id = convert::backend_id("backend_id", &backend_id, &mut violations);
+    let id = convert::needed("backend_id", &backend_id, &mut violations);
     if source.len() > NAME {
         violations.push("source", format!("is longer than {NAME} bytes"));
     }
     let performance = check(performance.unwrap_or_default(), &mut violations);
     let ttl = time_to_live(ttl, &mut violations);
     violations.check()?;
-    let upstream = convert::upstream(&upstream);
+    let upstream = convert::upstream_name(&upstream);
     let view = control.view();
     entry::find(&view.store, upstream, id)?;
     let Some(state) = control.live().find_backend(upstream, id) else {

@@ -6,10 +6,10 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::stats_service_server::StatsService;
 use tonic::{Request, Response, Status};
 
-use super::status::{self, Violations};
+use super::status::Violations;
 use super::{convert, entry};
 use crate::control::Control;
-use crate::live::{BackendRef, Health, Live};
+use crate::live::{BackendRef, Live};
 use crate::reason::Reason;
 use crate::telemetry::cells::WorkerCells;
 use crate::telemetry::windows::Window;
@@ -43,25 +43,16 @@ impl StatsService for Stats {
         &self,
         request: Request<v1::GetUpstreamStatsRequest>,
     ) -> Result<Response<v1::GetUpstreamStatsResponse>, Status> {
-        let name = convert::upstream(&request.get_ref().upstream).to_owned();
+        let name = convert::upstream_name(&request.get_ref().upstream).to_owned();
         let view = self.0.view();
-        let upstreams = &view.store.config().upstreams;
-        let Some(group) = upstreams.get(&name) else {
-            let known = upstreams.keys().cloned().collect();
-            return Err(status::not_found(speedmimi_model::Kind::Upstream, &name, known));
-        };
+        let group = entry::upstream::find(&view.store, &name)?;
         let live = self.0.live();
-        let states: Vec<BackendRef> =
-            group.backends.iter().filter_map(|backend| live.find_backend(&name, &backend.id)).collect();
-        let now = live.origin.elapsed().as_millis() as u64;
-        let available = states
-            .iter()
-            .filter(|state| state.slots.has_room() && state.health() == Health::Up && !state.passive.is_ejected(now));
+        let states = entry::upstream::states(live, &name, group);
         let windows = self.0.windows().lock().backends(states.iter().map(|state| state.uid));
         Ok(Response::new(v1::GetUpstreamStatsResponse {
             backends: narrow(group.backends.len() as u64),
-            available: narrow(available.count() as u64),
-            in_flight: states.iter().map(|state| state.slots.in_flight()).fold(0, u32::saturating_add),
+            available: entry::upstream::available(live, &states),
+            in_flight: entry::upstream::in_flight(&states),
             totals: Some(backend_totals(&states)),
             windows: windows.iter().map(window).collect(),
             upstream: name,
@@ -74,9 +65,9 @@ impl StatsService for Stats {
     ) -> Result<Response<v1::GetBackendStatsResponse>, Status> {
         let v1::GetBackendStatsRequest { upstream, backend_id } = request.into_inner();
         let mut violations = Violations::default();
-        convert::backend_id("backend_id", &backend_id, &mut violations);
+        convert::needed("backend_id", &backend_id, &mut violations);
         violations.check()?;
-        let upstream = convert::upstream(&upstream).to_owned();
+        let upstream = convert::upstream_name(&upstream).to_owned();
         entry::find(&self.0.view().store, &upstream, &backend_id)?;
         let Some(state) = self.0.live().find_backend(&upstream, &backend_id) else {
             return Err(Status::unavailable("the backend is being removed"));

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use speedmimi_model::{ChangeError, Kind, ReloadError, Violation};
+use speedmimi_model::{ChangeError, Faults, Kind, ReloadError, Violation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use super::entry::source;
 use crate::control::{LoadError, Refused};
 
 /// Domain of every `ErrorInfo`.
@@ -35,6 +36,15 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
     let fields: Vec<_> = violations.iter().map(|found| FieldViolation::new(&found.field, &found.description)).collect();
     details.set_bad_request(fields);
     Status::with_error_details(Code::InvalidArgument, text.join("; "), details)
+}
+
+/// A document that is not valid: every fault with its place.
+pub(super) fn faults(name: &str, faults: &Faults) -> Status {
+    let violations = faults.0.iter().map(|fault| Violation {
+        field: if fault.path.is_empty() { name.to_owned() } else { fault.path.clone() },
+        description: format!("{name}:{}:{}: {}", fault.line, fault.column, fault.message),
+    });
+    invalid(&violations.collect::<Vec<_>>())
 }
 
 /// There is no such thing; `known` says what there is.
@@ -69,16 +79,16 @@ pub(super) fn refused(error: &Refused) -> Status {
             (Code::FailedPrecondition, info("IN_USE", [("name", object.name()), ("by", by.join(","))]))
         }
         Refused::Change(ChangeError::Unroutable(_)) => (Code::FailedPrecondition, info("UNROUTABLE", [])),
-        Refused::Conflict { expected, current, .. } => {
+        Refused::Conflict { object, expected, current } => {
+            let object = object.as_ref().map(source::path).unwrap_or_default();
             let revisions = [("expected_revision", expected.to_string()), ("current_revision", current.to_string())];
-            (Code::Aborted, info("REVISION_CONFLICT", revisions))
+            let [expected, current] = revisions;
+            (Code::Aborted, info("REVISION_CONFLICT", [("object", object), expected, current]))
         }
-        Refused::Load(LoadError::Faults { path, faults, .. }) => {
-            let violations = faults.0.iter().map(|fault| Violation {
-                field: fault.path.clone(),
-                description: format!("{path}:{}:{}: {}", fault.line, fault.column, fault.message),
-            });
-            return invalid(&violations.collect::<Vec<_>>());
+        Refused::Load(LoadError::Faults { path, faults, .. }) => return self::faults(path, faults),
+        Refused::Busy { object, in_flight } => {
+            let exchanges = ("in_flight", in_flight.to_string());
+            (Code::FailedPrecondition, info("EXCHANGES_IN_FLIGHT", [("name", object.name()), exchanges]))
         }
         Refused::Load(LoadError::Unreadable { path, .. }) => {
             (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))

@@ -13,11 +13,15 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::control::{Controller, Lifecycle, Setup};
 use crate::live::Live;
 use crate::worker::mailbox::Mailboxes;
+
+mod config;
+mod groups;
 
 struct Proxy {
     channel: Channel,
@@ -52,7 +56,7 @@ impl Proxy {
     }
 
     async fn get(&self, id: &str) -> Result<v1::BackendEntry, tonic::Status> {
-        let request = v1::GetBackendRequest { upstream: String::new(), backend_id: id.into() };
+        let request = v1::GetBackendRequest { backend_id: id.into(), ..Default::default() };
         let entry = self.backends().get_backend(request).await?.into_inner().backend;
         Ok(entry.expect("an entry"))
     }
@@ -142,6 +146,31 @@ async fn a_backend_comes_and_goes() {
     assert!(state.slots.is_closed());
     assert_eq!(proxy.get("new").await.expect_err("it is gone").code(), Code::NotFound);
     assert_eq!(proxy.backends().remove_backend(remove).await.expect_err("it is gone").code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_backend_at_work_is_removed_by_force_alone() {
+    let proxy = Proxy::start().await;
+    let state = proxy.live.find_backend("default", ONE).expect("there");
+    state.slots.try_acquire().expect("it is free");
+    let remove = |force, validate_only| {
+        let options = Some(v1::MutationOptions { validate_only, ..Default::default() });
+        let request = v1::RemoveBackendRequest { backend_id: ONE.into(), force, options, ..Default::default() };
+        async { proxy.backends().remove_backend(request).await.map(tonic::Response::into_inner) }
+    };
+    for validate_only in [false, true] {
+        let refused = remove(false, validate_only).await.expect_err("it is at work");
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().contains("1 exchange in flight"), "{}", refused.message());
+        let details = refused.get_error_details();
+        let info = details.error_info().expect("a reason");
+        assert_eq!((info.reason.as_str(), info.metadata["in_flight"].as_str()), ("EXCHANGES_IN_FLIGHT", "1"));
+    }
+    assert!(!state.slots.is_closed(), "nothing was changed");
+    assert_eq!(remove(true, true).await.expect("it can be").revision, 1);
+    assert!(!state.slots.is_closed(), "it was only asked");
+    assert_eq!(remove(true, false).await.expect("it can be").revision, 2);
+    assert!(state.slots.is_closed());
 }
 
 #[tokio::test]

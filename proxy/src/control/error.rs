@@ -18,6 +18,17 @@ pub enum Refused {
         /// What it is.
         current: u64,
     },
+    /// A backend that is to be removed is at work.
+    #[error(
+        "{object} has {in_flight} {} in flight; disable it and wait for their end, or force it and they are ended",
+        if *in_flight == 1 { "exchange" } else { "exchanges" }
+    )]
+    Busy {
+        /// The backend.
+        object: Object,
+        /// Exchanges in flight on it.
+        in_flight: u32,
+    },
     /// The file cannot be read or is not a valid configuration.
     #[error(transparent)]
     Load(#[from] LoadError),

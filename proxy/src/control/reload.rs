@@ -6,15 +6,16 @@ use speedmimi_model::{Config, ReloadSummary};
 use tokio::sync::oneshot;
 
 use super::error::LoadError;
-use super::{Command, Control, Refused, Reloaded};
+use super::{Command, Control, Guard, Refused, Reloaded};
 
 impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
     /// whoever asks.
-    pub async fn reload(&self, validate_only: bool) -> Result<Reloaded, Refused> {
+    pub async fn reload(&self, guard: Guard) -> Result<Reloaded, Refused> {
+        let validate_only = guard.validate_only;
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
-        let result = self.try_reload(validate_only).await;
+        let result = self.try_reload(guard).await;
         if !validate_only {
             self.shared.lifecycle.count_reload(result.is_ok());
         }
@@ -36,11 +37,11 @@ impl Control {
         result
     }
 
-    async fn try_reload(&self, validate_only: bool) -> Result<Reloaded, Refused> {
+    async fn try_reload(&self, guard: Guard) -> Result<Reloaded, Refused> {
         let path = self.shared.file.clone().ok_or(Refused::NoFile)?;
         let read = tokio::task::spawn_blocking(move || load(&path)).await;
         let config = Box::new(read.map_err(|_| Refused::Stopping)??);
-        self.ask(|reply: oneshot::Sender<_>| Command::Reload { config, validate_only, looked_up: false, reply }).await
+        self.ask(|reply: oneshot::Sender<_>| Command::Reload { config, guard, looked_up: false, reply }).await
     }
 }
 

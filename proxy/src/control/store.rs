@@ -18,6 +18,19 @@ pub struct Guard {
     pub validate_only: bool,
     /// Refuse unless the object is at this revision; an object that does not exist is at 0.
     pub expected_revision: Option<u64>,
+    /// What to do where a backend that is to be removed has exchanges in flight.
+    pub busy: Busy,
+}
+
+/// What becomes of the exchanges on a backend that is removed by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Busy {
+    /// They are what others wait for: the backend stays. One that begins while this is being looked at goes on to its
+    /// end.
+    #[default]
+    Refuse,
+    /// They are ended, once no new one can begin.
+    Cut,
 }
 
 /// Who makes a change, and when.
@@ -124,7 +137,8 @@ impl Store {
     }
 
     /// The store over a new file, and what that changes.
-    pub fn reload(&self, file: Config) -> Result<(Self, ReloadSummary), Refused> {
+    pub fn reload(&self, file: Config, guard: &Guard) -> Result<(Self, ReloadSummary), Refused> {
+        self.check(None, guard)?;
         let rule = file.state.conflict;
         let (layers, summary) = self.layers.reload(file, rule)?;
         let mut next = Self { layers, ..self.clone() };

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use speedmimi_model::{Config, Object};
+use speedmimi_model::{Change, Config, Object, diff};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
-use super::store::{Author, Store};
+use super::store::{Author, Busy, Store};
 use super::view::View;
-use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Reloaded, Shared};
-use crate::live::Live;
+use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Refused, Reloaded, Shared};
+use crate::live::{BackendRef, Live};
 use crate::snapshot::Snapshot;
 use crate::telemetry::windows;
 use crate::worker::mailbox::Mailboxes;
@@ -116,22 +116,23 @@ impl Controller {
     async fn act(&mut self, command: Command) {
         match command {
             Command::Change(job) => self.change(job).await,
-            Command::Reload { config, validate_only, looked_up, reply } => {
-                let planned = self.store.reload((*config).clone());
-                match planned {
-                    Err(refused) => drop(reply.send(Err(refused))),
-                    Ok((_, summary)) if validate_only => {
-                        drop(reply.send(Ok(Reloaded { revision: self.store.revision(), summary })));
-                    }
-                    Ok((next, summary)) => {
-                        if !looked_up && let Some(missing) = self.missing(next.config()) {
-                            let again = Command::Reload { config, validate_only, looked_up: true, reply };
-                            return self.look_up(missing, Some(again));
-                        }
-                        self.install(next).await;
-                        drop(reply.send(Ok(Reloaded { revision: self.store.revision(), summary })));
-                    }
+            Command::Reload { config, guard, looked_up, reply } => {
+                let (next, summary) = match self.store.reload((*config).clone(), &guard) {
+                    Ok(planned) => planned,
+                    Err(refused) => return drop(reply.send(Err(refused))),
+                };
+                if !guard.validate_only
+                    && !looked_up
+                    && let Some(missing) = self.missing(next.config())
+                {
+                    let again = Command::Reload { config, guard, looked_up: true, reply };
+                    return self.look_up(missing, Some(again));
                 }
+                let differences = diff(self.store.config(), next.config());
+                if !guard.validate_only {
+                    self.install(next).await;
+                }
+                drop(reply.send(Ok(Reloaded { revision: self.store.revision(), summary, differences })));
             }
             Command::Disconnect { upstream, id, keep_enabled, guard, reply } => {
                 let answer = match self.store.disconnect(&upstream, &id, keep_enabled, &guard) {
@@ -160,8 +161,14 @@ impl Controller {
             Ok(planned) => planned,
             Err(refused) => return drop(job.reply.send(Err(refused))),
         };
+        let removed = self.removed_backend(&job.change);
+        let in_flight = removed.as_ref().map_or(0, |state| state.slots.in_flight());
+        if let Some(object) = object.clone().filter(|_| in_flight > 0 && job.guard.busy == Busy::Refuse) {
+            return drop(job.reply.send(Err(Refused::Busy { object, in_flight })));
+        }
+        let before = self.store.clone();
         if job.guard.validate_only {
-            let done = Done { revision: self.revision_of(object.as_ref()), object, store: next };
+            let done = Done { revision: self.revision_of(object.as_ref()), object, before, store: next };
             return drop(job.reply.send(Ok(done)));
         }
         if !job.looked_up
@@ -171,16 +178,31 @@ impl Controller {
         }
         if next.revision() != self.store.revision() {
             self.install(next).await;
+            if let Some(state) = removed.filter(|_| job.guard.busy == Busy::Cut) {
+                // The gate is closed by now: what is cut does not come back.
+                self.publisher.cut(state.uid).await;
+            }
             let what = object.as_ref().map_or_else(|| "configuration".to_owned(), ToString::to_string);
             tracing::info!(object = what, revision = self.store.revision(), "changed through the API");
         }
-        let done = Done { revision: self.revision_of(object.as_ref()), object, store: self.store.clone() };
+        let done = Done { revision: self.revision_of(object.as_ref()), object, before, store: self.store.clone() };
         drop(job.reply.send(Ok(done)));
     }
 
-    /// The revision of an object, or of everything.
+    /// The revision of an object, or of everything where it is not there.
     fn revision_of(&self, object: Option<&Object>) -> u64 {
-        object.map_or(self.store.revision(), |object| self.store.revision_of(object))
+        let own = object.map(|object| self.store.revision_of(object)).filter(|&revision| revision > 0);
+        own.unwrap_or(self.store.revision())
+    }
+
+    /// The backend that a change removes by its name.
+    fn removed_backend(&self, change: &Change) -> Option<BackendRef> {
+        match change {
+            Change::Remove { object: Object::Backend { upstream, id }, .. } => {
+                self.shared.live.find_backend(upstream, id)
+            }
+            _ => None,
+        }
     }
 
     /// Makes the next state the current one: everything new is built before anything old is touched.

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 
 use speedmimi_proto::v1::backend_service_client::BackendServiceClient;
 use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
+use speedmimi_proto::v1::route_service_client::RouteServiceClient;
 use speedmimi_proto::v1::server_service_client::ServerServiceClient;
 use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
+use speedmimi_proto::v1::upstream_service_client::UpstreamServiceClient;
 use speedmimi_proto::v1::*;
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -47,6 +49,14 @@ impl Management {
         BackendServiceClient::new(self.channel())
     }
 
+    pub fn upstreams(&self) -> UpstreamServiceClient<Channel> {
+        UpstreamServiceClient::new(self.channel())
+    }
+
+    pub fn routes(&self) -> RouteServiceClient<Channel> {
+        RouteServiceClient::new(self.channel())
+    }
+
     pub fn stats(&self) -> StatsServiceClient<Channel> {
         StatsServiceClient::new(self.channel())
     }
@@ -62,7 +72,7 @@ impl Management {
     /// A backend of upstream `default`.
     #[track_caller]
     pub fn entry(&self, id: &str) -> BackendEntry {
-        let request = GetBackendRequest { upstream: "default".into(), backend_id: id.into() };
+        let request = GetBackendRequest { upstream: "default".into(), backend_id: id.into(), explain: false };
         let answer =
             self.call(self.backends().get_backend(request)).unwrap_or_else(|error| panic!("get {id}: {error}"));
         answer.backend.expect("the backend asked for")
@@ -126,5 +136,59 @@ impl Management {
 
     pub fn reload(&self) -> Result<ReloadConfigResponse, Status> {
         self.call(self.config().reload_config(ReloadConfigRequest::default()))
+    }
+
+    /// Takes a backend of upstream `default` out, with what it is doing.
+    #[track_caller]
+    pub fn force_remove(&self, id: &str) -> RemoveBackendResponse {
+        let request = RemoveBackendRequest { backend_id: id.into(), force: true, ..RemoveBackendRequest::default() };
+        self.call(self.backends().remove_backend(request)).unwrap_or_else(|error| panic!("remove {id}: {error}"))
+    }
+
+    /// The configuration in force and what lies over the file.
+    #[track_caller]
+    pub fn shown(&self) -> GetConfigResponse {
+        let request = GetConfigRequest { explain: true, ..GetConfigRequest::default() };
+        self.call(self.config().get_config(request)).unwrap_or_else(|error| panic!("get config: {error}"))
+    }
+
+    pub fn apply(&self, document: &str, options: MutationOptions) -> Result<ApplyConfigResponse, Status> {
+        let request = ApplyConfigRequest { document: document.to_owned(), options: Some(options) };
+        self.call(self.config().apply_config(request))
+    }
+
+    /// Forgets changes: of everything, of an object, or of one field.
+    pub fn clear(&self, object: &str, field: &str) -> Result<ClearOverlayResponse, Status> {
+        let request = ClearOverlayRequest { object: object.into(), field: field.into(), options: None };
+        self.call(self.config().clear_overlay(request))
+    }
+
+    pub fn add_upstream(&self, upstream: Upstream) -> Result<AddUpstreamResponse, Status> {
+        self.call(self.upstreams().add_upstream(AddUpstreamRequest { upstream: Some(upstream), options: None }))
+    }
+
+    /// Changes the fields of an upstream that are set.
+    pub fn update_upstream(&self, upstream: Upstream) -> Result<UpdateUpstreamResponse, Status> {
+        let request = UpdateUpstreamRequest { upstream: Some(upstream), ..UpdateUpstreamRequest::default() };
+        self.call(self.upstreams().update_upstream(request))
+    }
+
+    pub fn remove_upstream(&self, upstream: &str, force: bool) -> Result<RemoveUpstreamResponse, Status> {
+        let request = RemoveUpstreamRequest { upstream: upstream.into(), force, options: None };
+        self.call(self.upstreams().remove_upstream(request))
+    }
+
+    pub fn add_route(&self, route: Route) -> Result<AddRouteResponse, Status> {
+        self.call(self.routes().add_route(AddRouteRequest { route: Some(route), options: None }))
+    }
+
+    /// Changes the fields of a route that are set.
+    pub fn update_route(&self, route: Route) -> Result<UpdateRouteResponse, Status> {
+        let request = UpdateRouteRequest { route: Some(route), ..UpdateRouteRequest::default() };
+        self.call(self.routes().update_route(request))
+    }
+
+    pub fn remove_route(&self, route: &str) -> Result<RemoveRouteResponse, Status> {
+        self.call(self.routes().remove_route(RemoveRouteRequest { route: route.into(), options: None }))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use speedmimi_proto::v1::{AdminState, Backend, HealthState, Labels, ListBackendsRequest};
+use speedmimi_proto::v1::{AdminState, Backend, GetBackendRequest, HealthState, Labels, ListBackendsRequest};
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::harness::{Config, Gate, Proxy, eventually, gated, named};
 
@@ -77,7 +78,7 @@ fn get_shows_one_backend_and_not_found_for_no_such() {
     let proxy = Proxy::start(&Config::one(backend.address()));
     let management = proxy.management();
     assert_eq!(management.backend("b1").host.as_deref(), Some("127.0.0.1"));
-    let request = speedmimi_proto::v1::GetBackendRequest { upstream: String::new(), backend_id: "nobody".into() };
+    let request = GetBackendRequest { backend_id: "nobody".into(), ..GetBackendRequest::default() };
     let refusal = management.call(management.backends().get_backend(request)).expect_err("no such backend");
     assert_eq!(refusal.code(), Code::NotFound);
 }
@@ -166,7 +167,7 @@ fn labels_are_kept_for_people_and_scripts() {
 }
 
 #[test]
-fn a_removed_backend_finishes_what_it_has_and_gets_nothing_new() {
+fn a_backend_at_work_is_removed_when_it_is_done_or_by_force() {
     let gate = Gate::default();
     let (first, second) = (gated("b1", &gate), named("b2"));
     let proxy = Proxy::start(&Config::one(first.address()));
@@ -175,27 +176,62 @@ fn a_removed_backend_finishes_what_it_has_and_gets_nothing_new() {
     client.send("GET / HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
     eventually("the request arrives", || first.flight().current() == 1);
     management.add(at("b2", second.address())).expect("a valid backend");
-    management.remove("b1").expect("it is there");
+    let before = management.shown();
+    let refusal = management.remove("b1").expect_err("it is at work");
+    assert_eq!(refusal.code(), Code::FailedPrecondition);
+    assert!(refusal.message().contains("1 exchange in flight"), "{refusal:?}");
+    let details = refusal.get_error_details();
+    assert_eq!(details.error_info().expect("a reason").metadata["in_flight"], "1");
+    let after = management.shown();
+    assert_eq!((after.revision, after.hash), (before.revision, before.hash), "a refused call changes nothing");
+    management.disable("b1");
     for _ in 0..20 {
         assert_eq!(proxy.get("/").text(), "b2");
     }
-    assert_eq!(management.remove("b1").expect_err("it is gone").code(), Code::NotFound);
     gate.open();
     assert_eq!(client.response().text(), "b1");
+    eventually("it is done", || management.status("b1").in_flight == 0);
+    management.remove("b1").expect("it is done");
+    assert_eq!(management.remove("b1").expect_err("it is gone").code(), Code::NotFound);
     eventually("its idle connections are closed", || first.open() == 0);
+}
+
+#[test]
+fn a_forced_removal_ends_what_is_in_flight_and_admits_nothing_new() {
+    let gate = Gate::default();
+    let (first, second) = (gated("b1", &gate), named("b2"));
+    let proxy = Proxy::start(&Config::one(first.address()));
+    let management = proxy.management();
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
+    eventually("the request arrives", || first.flight().current() == 1);
+    management.add(at("b2", second.address())).expect("a valid backend");
+    let was = management.force_remove("b1").backend.and_then(|entry| entry.status).expect("it as it was");
+    assert_eq!(was.in_flight, 1);
+    assert_eq!(client.response().status, 503, "its exchange is ended");
+    eventually("it is left", || first.flight().current() == 0 && first.open() == 0);
+    for _ in 0..20 {
+        assert_eq!(proxy.get("/").text(), "b2");
+    }
+    proxy.assert_at_rest();
 }
 
 #[test]
 fn a_backend_that_comes_back_with_exchanges_in_flight_keeps_its_limit() {
     let gate = Gate::default();
-    let backend = gated("b1", &gate);
-    let proxy = Proxy::start(&Config::new().backend_with("b1", backend.address(), "max_conn: 1"));
+    let (backend, other) = (gated("b1", &gate), named("b2"));
+    let with = Config::new().backend_with("b1", backend.address(), "max_conn: 1");
+    let proxy = Proxy::start(&with);
     let management = proxy.management();
     let mut client = proxy.client();
     client.send("GET / HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
     eventually("the slot is taken", || backend.flight().current() == 1);
-    management.remove("b1").expect("it is there");
-    management.add(Backend { max_conn: Some(1), ..at("b1", backend.address()) }).expect("a valid backend");
+    // A reload takes backends out that are at work: they finish what they have.
+    proxy.rewrite(&Config::new().backend("b2", other.address()).yaml());
+    management.reload().expect("a valid file");
+    assert_eq!(proxy.get("/").text(), "b2");
+    proxy.rewrite(&with.yaml());
+    management.reload().expect("a valid file");
     proxy.get("/").assert_refused(503, "connection_limit");
     gate.open();
     client.response().assert_forwarded(200);

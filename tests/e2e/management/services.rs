@@ -28,7 +28,7 @@ fn get_config_shows_what_is_in_force() {
     let proxy = Proxy::start(&Config::one(backend.address()));
     let management = proxy.management();
     let get = |format: ConfigFormat| {
-        let request = GetConfigRequest { format: format.into() };
+        let request = GetConfigRequest { format: format.into(), ..GetConfigRequest::default() };
         management.call(management.config().get_config(request)).expect("the configuration")
     };
     let before = get(ConfigFormat::Json);
@@ -61,9 +61,12 @@ fn reload_that_only_validates_changes_nothing() {
     let proxy = Proxy::start(&Config::one(first.address()));
     let management = proxy.management();
     proxy.rewrite(&Config::new().backend("b2", second.address()).yaml());
-    let request = ReloadConfigRequest { validate_only: true };
+    let options = MutationOptions { validate_only: true, ..MutationOptions::default() };
+    let request = ReloadConfigRequest { options: Some(options) };
     let answer = management.call(management.config().reload_config(request)).expect("a valid file");
-    assert!(!answer.added.is_empty() && !answer.removed.is_empty(), "{answer:#?}");
+    let came = answer.differences.iter().any(|one| one.before.is_none() && one.path.contains("b2"));
+    let went = answer.differences.iter().any(|one| one.after.is_none() && one.path.contains("b1"));
+    assert!(came && went, "{answer:#?}");
     assert_eq!(proxy.get("/").text(), "b1");
 }
 
@@ -114,18 +117,20 @@ fn grpc_health_answers_serving() {
     let backend = named("b1");
     let proxy = Proxy::start(&Config::one(backend.address()));
     let management = proxy.management();
-    for service in ["", "speedmimi.v1.BackendService"] {
+    for service in SERVICES.into_iter().chain([""]) {
         let request = HealthCheckRequest { service: service.into() };
         let answer = management.call(HealthClient::new(management.channel()).check(request)).expect("an answer");
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
     }
 }
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 6] = [
     "speedmimi.v1.BackendService",
     "speedmimi.v1.ConfigService",
+    "speedmimi.v1.RouteService",
     "speedmimi.v1.ServerService",
     "speedmimi.v1.StatsService",
+    "speedmimi.v1.UpstreamService",
 ];
 
 #[test]

@@ -1,16 +1,15 @@
-//! The four services of a [`Script`].
+//! Backends, figures and the process, as a [`Script`] serves them.
 
 use super::*;
 
 use speedmimi_proto::v1::backend_service_server::BackendService;
-use speedmimi_proto::v1::config_service_server::ConfigService;
 use speedmimi_proto::v1::server_service_server::ServerService;
 use speedmimi_proto::v1::stats_service_server::StatsService;
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 /// The revision that every change makes.
-const NEXT: u64 = 7;
+pub(super) const NEXT: u64 = 7;
 
 #[tonic::async_trait]
 impl BackendService for Script {
@@ -30,7 +29,8 @@ impl BackendService for Script {
         self.hear(Call::Get(request.clone())).await?;
         let backend = self.find(&request.upstream, &request.backend_id);
         let backend = backend.ok_or_else(|| Status::not_found(format!("no backend {}", request.backend_id)))?;
-        Ok(Response::new(GetBackendResponse { backend: Some(backend) }))
+        let fields = if request.explain { explained("max_conn") } else { vec![] };
+        Ok(Response::new(GetBackendResponse { backend: Some(backend), fields }))
     }
 
     async fn add_backend(&self, request: Request<AddBackendRequest>) -> Answer<AddBackendResponse> {
@@ -97,32 +97,6 @@ impl BackendService for Script {
 }
 
 #[tonic::async_trait]
-impl ConfigService for Script {
-    async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<GetConfigResponse> {
-        let request = request.into_inner();
-        self.hear(Call::GetConfig(request)).await?;
-        let document = match request.format() {
-            ConfigFormat::Json => "{\"server\": {\"port\": 8080}}".to_owned(),
-            ConfigFormat::Yaml | ConfigFormat::Unspecified => "server:\n  port: 8080\n".to_owned(),
-        };
-        let path = "speedmimi.yaml".to_owned();
-        Ok(Response::new(GetConfigResponse { revision: 6, document, path, has_overlay: true }))
-    }
-
-    async fn reload_config(&self, request: Request<ReloadConfigRequest>) -> Answer<ReloadConfigResponse> {
-        let request = request.into_inner();
-        self.hear(Call::Reload(request)).await?;
-        Ok(Response::new(ReloadConfigResponse {
-            revision: NEXT,
-            added: vec!["backends.api[0]: 127.0.0.1:9".to_owned()],
-            removed: vec!["log.level".to_owned()],
-            changed: vec!["server.port: 80 to 81".to_owned()],
-            conflicts: vec![],
-        }))
-    }
-}
-
-#[tonic::async_trait]
 impl StatsService for Script {
     async fn get_server_stats(&self, _: Request<GetServerStatsRequest>) -> Answer<GetServerStatsResponse> {
         self.hear(Call::ServerStats).await?;
@@ -177,4 +151,23 @@ fn windows() -> Vec<Window> {
     let length = prost_types::Duration { seconds: 10, nanos: 0 };
     let p50 = prost_types::Duration { seconds: 0, nanos: 1_500_000 };
     vec![Window { length: Some(length), requests: 200, requests_per_second: 20.0, p50: Some(p50), ..Window::default() }]
+}
+
+/// A field that the overlay sets, one of the file and one that nobody set.
+pub(super) fn explained(field: &str) -> Vec<FieldSource> {
+    let at = prost_types::Timestamp { seconds: 1_000_000_000, nanos: 0 };
+    let set = FieldSource {
+        field: field.to_owned(),
+        value: "200".to_owned(),
+        layer: Layer::Overlay.into(),
+        origin: Some(Origin { who: "ann".to_owned(), at: Some(at), revision: 5 }),
+        file_value: Some("100".to_owned()),
+    };
+    let other = |field: &str, value: &str, layer: Layer| FieldSource {
+        field: field.to_owned(),
+        value: value.to_owned(),
+        layer: layer.into(),
+        ..FieldSource::default()
+    };
+    vec![set, other("host", "\"127.0.0.1\"", Layer::File), other("name", "null", Layer::Default)]
 }

@@ -105,11 +105,13 @@ fn a_disconnected_backend_stays_out_until_it_is_enabled() {
 #[test]
 fn a_reload_moves_the_revision_of_what_differs_alone() {
     let store = store();
-    let (same, summary) = store.reload(store.config().clone()).expect("valid");
+    let (same, summary) = store.reload(store.config().clone(), &expect(1)).expect("valid");
     assert_eq!((same.revision(), summary), (1, ReloadSummary::default()));
+    let refused = store.reload(store.config().clone(), &expect(9)).expect_err("it is at 1");
+    assert!(matches!(refused, Refused::Conflict { object: None, expected: 9, current: 1 }), "{refused}");
     let mut file = store.config().clone();
     file.upstreams.get_mut("default").expect("there").backends[1].weight = 7;
-    let (next, _) = store.reload(file).expect("valid");
+    let (next, _) = store.reload(file, &Guard::default()).expect("valid");
     assert_eq!(next.revision(), 2);
     assert_eq!(next.revision_of(&backend("default", "b")), 2);
     assert_eq!(next.revision_of(&backend("default", "a")), 1);
@@ -122,7 +124,7 @@ fn a_refused_reload_names_what_needs_a_restart() {
     let mut file = store.config().clone();
     file.server.port = 1;
     file.grpc.port = 2;
-    let refused = store.reload(file).expect_err("ports need a restart");
+    let refused = store.reload(file, &Guard::default()).expect_err("ports need a restart");
     let text = refused.to_string();
     assert!(text.contains("server.port") && text.contains("grpc"), "{text}");
 }
@@ -133,7 +135,7 @@ fn a_reload_keeps_what_was_changed_and_cut_off() {
     let (two, _) = one.disconnect("default", "b", false, &Guard::default()).expect("it exists");
     let mut file = store().config().clone();
     file.upstreams.get_mut("default").expect("there").backends[0].weight = 7;
-    let (three, _) = two.reload(file).expect("valid");
+    let (three, _) = two.reload(file, &Guard::default()).expect("valid");
     let a = three.config().backend("default", "a").expect("there");
     assert_eq!((a.max_conn, a.weight), (5, 7));
     assert!(three.is_disconnected("default", "b"));

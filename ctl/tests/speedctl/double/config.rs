@@ -1,0 +1,82 @@
+//! The configuration as a [`Script`] serves it.
+
+use speedmimi_proto::v1::config_service_server::ConfigService;
+
+use super::services::{Answer, NEXT, explained};
+use super::*;
+
+impl Script {
+    fn differences(&self) -> Vec<Difference> {
+        let difference = |path: &str, before: Option<&str>, after: Option<&str>| Difference {
+            path: path.to_owned(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        };
+        if self.same {
+            return vec![];
+        }
+        vec![
+            difference("backends.api.b9.host", None, Some("\"127.0.0.1\"")),
+            difference("backends.default.b1.max_conn", Some("100"), Some("200")),
+            difference("log.level", Some("\"debug\""), None),
+        ]
+    }
+
+    fn overlay(&self) -> Vec<OverlayEntry> {
+        if self.same {
+            return vec![];
+        }
+        let entry = |object: &str, kind: OverlayKind| OverlayEntry {
+            object: object.to_owned(),
+            kind: kind.into(),
+            ..OverlayEntry::default()
+        };
+        let set: Vec<FieldSource> = explained("max_conn").into_iter().take(1).collect();
+        let by = set.first().and_then(|field| field.origin.clone());
+        let gone = OverlayEntry {
+            origin: by,
+            problem: "the file has no such route".to_owned(),
+            ..entry("routing.old", OverlayKind::Removed)
+        };
+        vec![OverlayEntry { fields: set, ..entry("backends.default.b1", OverlayKind::Changed) }, gone]
+    }
+}
+
+#[tonic::async_trait]
+impl ConfigService for Script {
+    async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<GetConfigResponse> {
+        let request = request.into_inner();
+        self.hear(Call::GetConfig(request)).await?;
+        let document = match request.format() {
+            ConfigFormat::Json => "{\"server\": {\"port\": 8080}}".to_owned(),
+            ConfigFormat::Yaml | ConfigFormat::Unspecified => "server:\n  port: 8080\n".to_owned(),
+        };
+        Ok(Response::new(GetConfigResponse {
+            revision: 6,
+            document,
+            path: "speedmimi.yaml".to_owned(),
+            has_overlay: !self.same,
+            overlay: if request.explain { self.overlay() } else { vec![] },
+            hash: "00c0ffee00c0ffee".to_owned(),
+        }))
+    }
+
+    async fn apply_config(&self, request: Request<ApplyConfigRequest>) -> Answer<ApplyConfigResponse> {
+        self.hear(Call::Apply(request.into_inner())).await?;
+        Ok(Response::new(ApplyConfigResponse { revision: NEXT, differences: self.differences() }))
+    }
+
+    async fn reload_config(&self, request: Request<ReloadConfigRequest>) -> Answer<ReloadConfigResponse> {
+        self.hear(Call::Reload(request.into_inner())).await?;
+        Ok(Response::new(ReloadConfigResponse {
+            revision: NEXT,
+            conflicts: if self.same { vec![] } else { vec!["backend default/b1: max_conn".to_owned()] },
+            differences: self.differences(),
+        }))
+    }
+
+    async fn clear_overlay(&self, request: Request<ClearOverlayRequest>) -> Answer<ClearOverlayResponse> {
+        self.hear(Call::Clear(request.into_inner())).await?;
+        Ok(Response::new(ClearOverlayResponse { revision: NEXT, differences: self.differences() }))
+    }
+}

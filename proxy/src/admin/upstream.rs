@@ -1,0 +1,107 @@
+//! `UpstreamService`.
+
+use speedmimi_model::{Change, Object};
+use speedmimi_proto::v1;
+use speedmimi_proto::v1::upstream_service_server::UpstreamService;
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use super::entry::{source, upstream as entry};
+use super::page::Page;
+use super::status::{self, Violations};
+use crate::control::{Control, Guard};
+
+/// The service over the control thread.
+#[derive(Debug)]
+pub(super) struct Upstreams(pub(super) Control);
+
+impl Upstreams {
+    async fn change(&self, name: &str, change: Change, guard: Guard) -> Result<(u64, v1::UpstreamEntry), Status> {
+        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
+        let upstream = entry::find(&done.store, name)?;
+        Ok((done.revision, entry::entry(&self.0, &done.store, name, upstream)))
+    }
+}
+
+#[tonic::async_trait]
+impl UpstreamService for Upstreams {
+    async fn list_upstreams(
+        &self,
+        request: Request<v1::ListUpstreamsRequest>,
+    ) -> Result<Response<v1::ListUpstreamsResponse>, Status> {
+        let v1::ListUpstreamsRequest { page_size, page_token } = request.into_inner();
+        let view = self.0.view();
+        let all: Vec<_> = view.store.config().upstreams.iter().collect();
+        let mut violations = Violations::default();
+        let page = Page::of(&all, page_size, &page_token, |(name, _)| (*name).clone(), &mut violations);
+        violations.check()?;
+        let entry = |(name, upstream): &(&String, &_)| entry::entry(&self.0, &view.store, name, upstream);
+        Ok(Response::new(v1::ListUpstreamsResponse {
+            upstreams: page.entries.iter().map(entry).collect(),
+            next_page_token: page.next,
+            revision: view.store.revision(),
+        }))
+    }
+
+    async fn get_upstream(
+        &self,
+        request: Request<v1::GetUpstreamRequest>,
+    ) -> Result<Response<v1::GetUpstreamResponse>, Status> {
+        let v1::GetUpstreamRequest { upstream, explain } = request.into_inner();
+        let name = convert::upstream_name(&upstream);
+        let view = self.0.view();
+        let upstream = entry::entry(&self.0, &view.store, name, entry::find(&view.store, name)?);
+        let object = Object::Upstream(name.to_owned());
+        let fields = if explain { source::fields(view.store.layers(), &object) } else { Vec::new() };
+        Ok(Response::new(v1::GetUpstreamResponse { upstream: Some(upstream), fields }))
+    }
+
+    async fn add_upstream(
+        &self,
+        request: Request<v1::AddUpstreamRequest>,
+    ) -> Result<Response<v1::AddUpstreamResponse>, Status> {
+        let v1::AddUpstreamRequest { upstream, options } = request.into_inner();
+        let mut violations = Violations::default();
+        let upstream = upstream.unwrap_or_default();
+        let name = convert::needed("upstream.name", &upstream.name, &mut violations).to_owned();
+        let guard = convert::guard(options, &mut violations);
+        let fields = convert::upstream::fields(upstream, &mut violations);
+        violations.check()?;
+        let change = Change::Add { object: Object::Upstream(name.clone()), fields };
+        let (revision, upstream) = self.change(&name, change, guard).await?;
+        Ok(Response::new(v1::AddUpstreamResponse { revision, upstream: Some(upstream) }))
+    }
+
+    async fn update_upstream(
+        &self,
+        request: Request<v1::UpdateUpstreamRequest>,
+    ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
+        let v1::UpdateUpstreamRequest { upstream, update_mask, options } = request.into_inner();
+        let mut violations = Violations::default();
+        let upstream = upstream.unwrap_or_default();
+        let name = convert::upstream_name(&upstream.name).to_owned();
+        let guard = convert::guard(options, &mut violations);
+        let fields = convert::upstream::edits(upstream, update_mask, &mut violations);
+        violations.check()?;
+        let change = Change::Update { object: Object::Upstream(name.clone()), fields };
+        let (revision, upstream) = self.change(&name, change, guard).await?;
+        Ok(Response::new(v1::UpdateUpstreamResponse { revision, upstream: Some(upstream) }))
+    }
+
+    async fn remove_upstream(
+        &self,
+        request: Request<v1::RemoveUpstreamRequest>,
+    ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
+        let v1::RemoveUpstreamRequest { upstream: name, force, options } = request.into_inner();
+        let mut violations = Violations::default();
+        convert::needed("upstream", &name, &mut violations);
+        let guard = convert::guard(options, &mut violations);
+        violations.check()?;
+        // What is observed of its backends is gone when they are.
+        let view = self.0.view();
+        let was = entry::entry(&self.0, &view.store, &name, entry::find(&view.store, &name)?);
+        let change = Change::Remove { object: Object::Upstream(name), cascade: force };
+        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
+        Ok(Response::new(v1::RemoveUpstreamResponse { revision: done.revision, upstream: Some(was) }))
+    }
+}
