@@ -18,6 +18,7 @@ use crate::control::{Control, Phase};
 
 mod backend;
 pub mod bind;
+mod caller;
 mod config;
 mod convert;
 mod entry;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use crate::admin;
-use crate::control::{Control, Controller, Guard, Lifecycle, Phase, Setup};
+use crate::control::{Caller, Control, Controller, Guard, Lifecycle, Phase, Setup};
 use crate::live::Live;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::{self, ErrorLog};
@@ -157,8 +157,9 @@ async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &Err
             Asked::Stop => return,
             Asked::Reload => {
                 let control = control.clone();
+                let guard = Guard { by: Caller::signal(), ..Guard::default() };
                 // Its result is logged where it is made; signals go on being heard meanwhile.
-                tokio::spawn(async move { drop(control.reload(Guard::default()).await) });
+                tokio::spawn(async move { drop(control.reload(guard).await) });
             }
             Asked::Reopen => {
                 if let Err(error) = error_log.reopen() {

@@ -15,6 +15,7 @@ use crate::health::{Finding, Findings};
 use crate::live::Live;
 use crate::telemetry::windows::Windows;
 
+mod caller;
 mod error;
 mod lifecycle;
 mod publish;
@@ -25,11 +26,12 @@ mod store;
 mod task;
 mod view;
 
+pub use caller::Caller;
 pub use error::{LoadError, Refused};
 pub use lifecycle::{Lifecycle, Phase};
 pub use reload::load;
 pub use speedmimi_model::Object;
-pub use store::{Author, Busy, Guard, Store};
+pub use store::{Busy, Guard, Store};
 pub use task::{Controller, Setup};
 pub use view::View;
 

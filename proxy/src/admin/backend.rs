@@ -8,8 +8,8 @@ use tonic::{Request, Response, Status};
 use super::entry::source;
 use super::page::Page;
 use super::status::{self, Violations};
-use super::{convert, entry, report};
-use crate::control::{Busy, Control, Done, Guard};
+use super::{caller, convert, entry, report};
+use crate::control::{Busy, Caller, Control, Done, Guard};
 
 /// The service over the control thread.
 #[derive(Debug)]
@@ -28,12 +28,13 @@ impl Backends {
 
     async fn set_active(
         &self,
+        by: Caller,
         upstream: &str,
         backend_id: &str,
         options: Option<v1::MutationOptions>,
         active: bool,
     ) -> Result<(u64, v1::BackendEntry), Status> {
-        let named = Named::new(upstream, backend_id, options)?;
+        let named = Named::new(upstream, backend_id, by, options)?;
         let change = Change::set(named.object(), "active", active);
         self.change(change, named.guard).await
     }
@@ -47,10 +48,10 @@ struct Named {
 }
 
 impl Named {
-    fn new(upstream: &str, id: &str, options: Option<v1::MutationOptions>) -> Result<Self, Status> {
+    fn new(upstream: &str, id: &str, by: Caller, options: Option<v1::MutationOptions>) -> Result<Self, Status> {
         let mut violations = Violations::default();
         let id = convert::needed("backend_id", id, &mut violations).to_owned();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         violations.check()?;
         Ok(Self { upstream: convert::upstream_name(upstream).to_owned(), id, guard })
     }
@@ -94,8 +95,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::GetBackendRequest>,
     ) -> Result<Response<v1::GetBackendResponse>, Status> {
+        let caller = caller::of(&request);
         let v1::GetBackendRequest { upstream, backend_id, explain } = request.into_inner();
-        let named = Named::new(&upstream, &backend_id, None)?;
+        let named = Named::new(&upstream, &backend_id, caller, None)?;
         let view = self.0.view();
         let backend = entry::find(&view.store, &named.upstream, &named.id)?;
         let backend = Some(entry::entry(&self.0, &view.store, &named.upstream, backend));
@@ -107,9 +109,10 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::AddBackendRequest>,
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
+        let by = caller::of(&request);
         let v1::AddBackendRequest { upstream, backend, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         let backend = backend.unwrap_or_default();
         let object = Object::backend(convert::upstream_name(&upstream), &backend.id);
         let fields = convert::backend::fields(backend, &mut violations);
@@ -122,9 +125,10 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::UpdateBackendRequest>,
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
+        let by = caller::of(&request);
         let v1::UpdateBackendRequest { upstream, backend, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         let backend = backend.unwrap_or_default();
         let id = convert::needed("backend.id", &backend.id, &mut violations);
         let object = Object::backend(convert::upstream_name(&upstream), id);
@@ -138,8 +142,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
+        let by = caller::of(&request);
         let v1::RemoveBackendRequest { upstream, backend_id, force, options } = request.into_inner();
-        let named = Named::new(&upstream, &backend_id, options)?;
+        let named = Named::new(&upstream, &backend_id, by, options)?;
         // What is observed of it is gone when it is.
         let view = self.0.view();
         let backend = entry::find(&view.store, &named.upstream, &named.id)?;
@@ -154,8 +159,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::EnableBackendRequest>,
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
+        let by = caller::of(&request);
         let v1::EnableBackendRequest { upstream, backend_id, options } = request.into_inner();
-        let (revision, backend) = self.set_active(&upstream, &backend_id, options, true).await?;
+        let (revision, backend) = self.set_active(by, &upstream, &backend_id, options, true).await?;
         Ok(Response::new(v1::EnableBackendResponse { revision, backend: Some(backend) }))
     }
 
@@ -163,8 +169,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisableBackendRequest>,
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
+        let by = caller::of(&request);
         let v1::DisableBackendRequest { upstream, backend_id, options } = request.into_inner();
-        let (revision, backend) = self.set_active(&upstream, &backend_id, options, false).await?;
+        let (revision, backend) = self.set_active(by, &upstream, &backend_id, options, false).await?;
         Ok(Response::new(v1::DisableBackendResponse { revision, backend: Some(backend) }))
     }
 
@@ -172,8 +179,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisconnectBackendRequest>,
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
+        let by = caller::of(&request);
         let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, options } = request.into_inner();
-        let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, options)?;
+        let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, by, options)?;
         let done = self.0.disconnect(&upstream, &id, keep_enabled, guard).await;
         let done = done.map_err(|error| status::refused(&error))?;
         let view = self.0.view();

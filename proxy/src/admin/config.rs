@@ -5,9 +5,9 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::config_service_server::ConfigService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::entry::source;
 use super::status::{self, Violations};
+use super::{caller, convert};
 use crate::control::{Control, Done, Guard};
 
 mod hash;
@@ -64,9 +64,10 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::ApplyConfigRequest>,
     ) -> Result<Response<v1::ApplyConfigResponse>, Status> {
+        let by = caller::of(&request);
         let v1::ApplyConfigRequest { document, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         violations.check()?;
         // A long document must not keep others waiting.
         let read = tokio::task::spawn_blocking(move || parse(DOCUMENT, &document)).await;
@@ -81,8 +82,9 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::ReloadConfigRequest>,
     ) -> Result<Response<v1::ReloadConfigResponse>, Status> {
+        let by = caller::of(&request);
         let mut violations = Violations::default();
-        let guard = convert::guard(request.into_inner().options, &mut violations);
+        let guard = convert::guard(by, request.into_inner().options, &mut violations);
         violations.check()?;
         let done = self.0.reload(guard).await.map_err(|error| status::refused(&error))?;
         Ok(Response::new(v1::ReloadConfigResponse {
@@ -96,9 +98,10 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::ClearOverlayRequest>,
     ) -> Result<Response<v1::ClearOverlayResponse>, Status> {
+        let by = caller::of(&request);
         let v1::ClearOverlayRequest { object, field, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         if object.is_empty() && !field.is_empty() {
             violations.push("object", "is needed where a field is named");
         }

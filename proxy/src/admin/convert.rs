@@ -8,7 +8,7 @@ use speedmimi_model::Edit;
 use speedmimi_proto::v1;
 
 use super::status::Violations;
-use crate::control::Guard;
+use crate::control::{Caller, Guard};
 
 pub(super) mod backend;
 mod check;
@@ -29,12 +29,13 @@ pub(super) fn needed<'a>(field: &str, name: &'a str, violations: &mut Violations
 }
 
 /// Conditions of a change.
-pub(super) fn guard(options: Option<v1::MutationOptions>, violations: &mut Violations) -> Guard {
+pub(super) fn guard(by: Caller, options: Option<v1::MutationOptions>, violations: &mut Violations) -> Guard {
     let options = options.unwrap_or_default();
     if !options.request_id.is_empty() {
         violations.push("options.request_id", "not available in this version; leave it empty");
     }
-    Guard { validate_only: options.validate_only, expected_revision: options.expected_revision, ..Guard::default() }
+    let v1::MutationOptions { validate_only, expected_revision, .. } = options;
+    Guard { by, validate_only, expected_revision, ..Guard::default() }
 }
 
 /// The paths that an update names; none: whatever is set. A path may stand for all fields below it.

@@ -5,10 +5,10 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::route_service_server::RouteService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::entry::{route as entry, source};
 use super::page::Page;
 use super::status::{self, Violations};
+use super::{caller, convert};
 use crate::control::{Control, Guard};
 
 /// The service over the control thread.
@@ -54,11 +54,12 @@ impl RouteService for Routes {
     }
 
     async fn add_route(&self, request: Request<v1::AddRouteRequest>) -> Result<Response<v1::AddRouteResponse>, Status> {
+        let by = caller::of(&request);
         let v1::AddRouteRequest { route, options } = request.into_inner();
         let mut violations = Violations::default();
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::route::fields(route, &mut violations);
         violations.check()?;
         let change = Change::Add { object: Object::Route(name.clone()), fields };
@@ -70,11 +71,12 @@ impl RouteService for Routes {
         &self,
         request: Request<v1::UpdateRouteRequest>,
     ) -> Result<Response<v1::UpdateRouteResponse>, Status> {
+        let by = caller::of(&request);
         let v1::UpdateRouteRequest { route, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::route::edits(route, update_mask, &mut violations);
         violations.check()?;
         let change = Change::Update { object: Object::Route(name.clone()), fields };
@@ -86,10 +88,11 @@ impl RouteService for Routes {
         &self,
         request: Request<v1::RemoveRouteRequest>,
     ) -> Result<Response<v1::RemoveRouteResponse>, Status> {
+        let by = caller::of(&request);
         let v1::RemoveRouteRequest { route: name, options } = request.into_inner();
         let mut violations = Violations::default();
         convert::needed("route", &name, &mut violations);
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         violations.check()?;
         let change = Change::Remove { object: Object::Route(name.clone()), cascade: false };
         let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;

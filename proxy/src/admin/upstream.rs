@@ -5,10 +5,10 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::upstream_service_server::UpstreamService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::entry::{source, upstream as entry};
 use super::page::Page;
 use super::status::{self, Violations};
+use super::{caller, convert};
 use crate::control::{Control, Guard};
 
 /// The service over the control thread.
@@ -60,11 +60,12 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::AddUpstreamRequest>,
     ) -> Result<Response<v1::AddUpstreamResponse>, Status> {
+        let by = caller::of(&request);
         let v1::AddUpstreamRequest { upstream, options } = request.into_inner();
         let mut violations = Violations::default();
         let upstream = upstream.unwrap_or_default();
         let name = convert::needed("upstream.name", &upstream.name, &mut violations).to_owned();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::upstream::fields(upstream, &mut violations);
         violations.check()?;
         let change = Change::Add { object: Object::Upstream(name.clone()), fields };
@@ -76,11 +77,12 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::UpdateUpstreamRequest>,
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
+        let by = caller::of(&request);
         let v1::UpdateUpstreamRequest { upstream, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
         let upstream = upstream.unwrap_or_default();
         let name = convert::upstream_name(&upstream.name).to_owned();
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::upstream::edits(upstream, update_mask, &mut violations);
         violations.check()?;
         let change = Change::Update { object: Object::Upstream(name.clone()), fields };
@@ -92,10 +94,11 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::RemoveUpstreamRequest>,
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
+        let by = caller::of(&request);
         let v1::RemoveUpstreamRequest { upstream: name, force, options } = request.into_inner();
         let mut violations = Violations::default();
         convert::needed("upstream", &name, &mut violations);
-        let guard = convert::guard(options, &mut violations);
+        let guard = convert::guard(by, options, &mut violations);
         violations.check()?;
         // What is observed of its backends is gone when they are.
         let view = self.0.view();

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Origin, ReloadSummary, Selector};
 
+use super::caller::Caller;
 use super::error::Refused;
 
 /// The revision of everything that the process started with.
 const FIRST_REVISION: u64 = 1;
 
 /// Conditions of a change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guard {
+    /// Who asks.
+    pub by: Caller,
     /// Do everything but publish.
     pub validate_only: bool,
     /// Refuse unless the object is at this revision; an object that does not exist is at 0.
@@ -31,15 +34,6 @@ pub enum Busy {
     Refuse,
     /// They are ended, once no new one can begin.
     Cut,
-}
-
-/// Who makes a change, and when.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Author {
-    /// Who, as the access rules name callers.
-    pub who: String,
-    /// When, in microseconds since 1970.
-    pub at: u64,
 }
 
 /// Desired state, whole. Cheap to clone.
@@ -96,13 +90,13 @@ impl Store {
     }
 
     /// The store after a change, and the object that it names or adds; none where it is about everything. The revision
-    /// stays where everything was so already.
-    pub fn change(&self, change: &Change, guard: &Guard, author: &Author) -> Result<(Self, Option<Object>), Refused> {
+    /// stays where everything was so already. `at`: when, in microseconds since 1970.
+    pub fn change(&self, change: &Change, guard: &Guard, at: u64) -> Result<(Self, Option<Object>), Refused> {
         let named = named(change);
         if let Some(object) = named.as_ref().filter(|object| self.revision_of(object) > 0) {
             self.check(Some(object), guard)?;
         }
-        let origin = Origin { who: author.who.clone(), at: author.at, revision: self.revision + 1 };
+        let origin = Origin { who: guard.by.who.to_string(), at, revision: self.revision + 1 };
         let (layers, touched) = self.layers.apply(change, &origin)?;
         let added = matches!(change, Change::Add { .. }).then(|| touched.first().cloned()).flatten();
         let object = named.or(added);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
-use super::store::{Author, Busy, Store};
+use super::store::{Busy, Store};
 use super::view::View;
 use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Refused, Reloaded, Shared};
 use crate::live::{BackendRef, Live};
@@ -157,7 +157,7 @@ impl Controller {
     }
 
     async fn change(&mut self, job: Job) {
-        let (next, object) = match self.store.change(&job.change, &job.guard, &author()) {
+        let (next, object) = match self.store.change(&job.change, &job.guard, now()) {
             Ok(planned) => planned,
             Err(refused) => return drop(job.reply.send(Err(refused))),
         };
@@ -259,8 +259,7 @@ impl Controller {
     }
 }
 
-/// Who changes something: this version knows one caller, whoever reaches the API.
-fn author() -> Author {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Author { who: "api".into(), at: at.as_micros() as u64 }
+/// Microseconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }

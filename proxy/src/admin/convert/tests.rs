@@ -50,7 +50,7 @@ fn every_fault_is_named() {
     };
     let _ = backend::edits(backend, mask(&["scheme", "backup", "colour", "health_check", "id"]), &mut violations);
     let options = v1::MutationOptions { request_id: "x".into(), ..v1::MutationOptions::default() };
-    let _ = guard(Some(options), &mut violations);
+    let _ = guard(Caller::default(), Some(options), &mut violations);
     assert_eq!(
         at_fault(violations),
         [
@@ -85,7 +85,7 @@ fn a_check_is_written_as_in_the_file() {
 fn options_become_conditions() {
     let mut violations = Violations::default();
     let options = v1::MutationOptions { validate_only: true, expected_revision: Some(0), request_id: String::new() };
-    let guard = guard(Some(options), &mut violations);
+    let guard = guard(Caller::default(), Some(options), &mut violations);
     assert_eq!(guard, Guard { validate_only: true, expected_revision: Some(0), ..Guard::default() });
     assert!(violations.check().is_ok());
 }

@@ -27,7 +27,7 @@ fn active(id: &str, active: bool) -> Change {
 }
 
 fn change(store: &Store, change: &Change, guard: &Guard) -> Result<(Store, Object), Refused> {
-    let (next, object) = store.change(change, guard, &Author { who: "ann".into(), at: 7 })?;
+    let (next, object) = store.change(change, guard, 7)?;
     Ok((next, object.expect("changes here name an object")))
 }
 
