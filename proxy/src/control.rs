@@ -17,6 +17,7 @@ use crate::telemetry::windows::Windows;
 
 mod error;
 mod lifecycle;
+pub mod persist;
 mod publish;
 mod reload;
 pub mod reports;

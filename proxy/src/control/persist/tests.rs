@@ -1,0 +1,1 @@
+//! The store against a model, against power cuts, and against a failing disk.
