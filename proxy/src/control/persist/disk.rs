@@ -15,6 +15,8 @@ use super::{Batch, Limits, Storage, StoreError, Table};
 mod schema;
 mod write;
 
+#[cfg(test)]
+pub(super) use schema::CURRENT;
 pub(super) use schema::tables;
 
 /// The longest key or value, in bytes. A configuration is far below; beyond, a mistake is more likely than a need.

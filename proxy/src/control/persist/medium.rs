@@ -111,7 +111,7 @@ impl<M: Medium> Guard<M> {
 
     /// What a new database reads and writes through.
     pub(super) fn handle(self: &Arc<Self>) -> Handle<M> {
-        Handle { generation: self.generation.load(Ordering::Acquire), guard: Self::clone(self) }
+        Handle { generation: self.generation.load(Ordering::Acquire), guard: Arc::clone(self) }
     }
 
     /// From here on every call through a handle given out before fails and reaches nothing.

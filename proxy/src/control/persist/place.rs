@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::StoreError;
 
 /// What the choice depends on besides the configuration; an argument, because a test must be able to say it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// `$STATE_DIRECTORY`, which systemd sets: a list with `:` between its paths.
     pub state_directory: Option<&'a OsStr>,
