@@ -78,7 +78,8 @@ impl Batch {
 
     /// How many answers it remembers and the newest moment among them; `None` without any.
     pub(super) fn remembered(&self) -> Option<(usize, u64)> {
-        let moments = || self.steps.iter().filter_map(|step| if let Step::Remember { at, .. } = step { Some(*at) } else { None });
+        let moments =
+            || self.steps.iter().filter_map(|step| if let Step::Remember { at, .. } = step { Some(*at) } else { None });
         moments().max().map(|newest| (moments().count(), newest))
     }
 

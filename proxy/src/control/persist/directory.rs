@@ -19,6 +19,8 @@ use super::{Limits, Storage, StoreError};
 const NAME: &str = "state.redb";
 /// A file that is not complete yet.
 const NEW: &str = "state.redb.new";
+/// A damaged file, before the time at which it was set aside.
+const DAMAGED: &str = "state.redb.damaged-";
 /// Damaged files that are kept; the oldest beyond are removed.
 const DAMAGED_KEPT: usize = 3;
 
@@ -133,31 +135,31 @@ fn begin(dir: &Path, lock: &Arc<Lock>, limits: Limits) -> Result<Disk<OnFile>, S
 fn put_aside(dir: &Path, detail: String, now: SystemTime) -> Result<SetAside, StoreError> {
     let from = dir.join(NAME);
     let refused = |error| StoreError::unusable("set aside", &from, error);
-    let stamp = jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let name = |suffix: &str| dir.join(format!("{NAME}.damaged-{stamp}{suffix}"));
-    // Nobody else is at work here, so a name that is free stays free.
-    let to = std::iter::once(name(""))
-        .chain((2..).map(|number: u32| name(&format!("-{number}"))))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| name("-"));
+    let stamp = jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
+    let name = format!("{DAMAGED}{stamp}");
+    let others = damaged(dir).map_err(refused)?;
+    // Nobody else is at work here, so a name that is free stays free. Numbers grow, so that names sort by age.
+    let number =
+        |other: &String| other.strip_prefix(&name)?.strip_prefix('-').map_or(Some(1), |n| n.parse::<u32>().ok());
+    let to = dir.join(match others.iter().filter_map(number).max() {
+        None => name,
+        Some(last) => format!("{name}-{:02}", last.saturating_add(1)),
+    });
     fs::rename(&from, &to).and_then(|()| sync(dir)).map_err(refused)?;
-    remove_oldest_damaged(dir);
+    let over = (others.len() + 1).saturating_sub(DAMAGED_KEPT);
+    for other in others.iter().take(over) {
+        // One that cannot be removed does no harm.
+        let _ = fs::remove_file(dir.join(other));
+    }
     Ok(SetAside { from, to, detail })
 }
 
-/// Removes damaged files beyond those that are kept. One that cannot be removed does no harm.
-fn remove_oldest_damaged(dir: &Path) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    let damaged = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&format!("{NAME}.damaged-"))
-    };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(damaged).collect();
-    paths.sort();
-    let over = paths.len().saturating_sub(DAMAGED_KEPT);
-    for path in paths.into_iter().take(over) {
-        let _ = fs::remove_file(path);
-    }
+/// Names of the files set aside before, the oldest first.
+fn damaged(dir: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(dir)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with(DAMAGED)).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// Makes names in a directory durable.

@@ -106,7 +106,10 @@ impl<M: Medium> Disk<M> {
 
     fn read<T>(&self, look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let transaction = self.open_database()?.begin_read();
-        transaction.map_err(redb::Error::from).and_then(|read| look(&read)).map_err(|error| refusal("read", &self.path, error))
+        transaction
+            .map_err(redb::Error::from)
+            .and_then(|read| look(&read))
+            .map_err(|error| refusal("read", &self.path, error))
     }
 }
 

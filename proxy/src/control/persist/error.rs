@@ -72,7 +72,9 @@ pub enum StoreError {
         most: usize,
     },
     /// There is no directory to keep it in.
-    #[error("no directory for the state: set state.dir, or one of STATE_DIRECTORY, XDG_STATE_HOME and HOME, or state.persist: false")]
+    #[error(
+        "no directory for the state: set state.dir, or one of STATE_DIRECTORY, XDG_STATE_HOME and HOME, or state.persist: false"
+    )]
     Nowhere,
 }
 

@@ -27,7 +27,9 @@ impl Lock {
         let mut file = options.open(&path).map_err(refused)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: dir.to_owned(), pid: holder(&mut file) }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { dir: dir.to_owned(), pid: holder(&mut file) });
+            }
             Err(TryLockError::Error(error)) => return Err(refused(error)),
         }
         // The name is for the message alone. On a full disk there is none, and the lock holds all the same.

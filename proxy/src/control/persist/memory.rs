@@ -49,7 +49,9 @@ impl Memory {
             for _ in 0..Limits::removed_at_once(added) {
                 let over = count(self.by_age.len()) > self.limits.answers;
                 let old = |at| self.limits.forgotten(now).is_some_and(|last| at <= last);
-                let Some((_, request_id)) = self.by_age.first().filter(|(at, _)| over || old(*at)).cloned() else { break };
+                let Some((_, request_id)) = self.by_age.first().filter(|(at, _)| over || old(*at)).cloned() else {
+                    break;
+                };
                 self.by_age.pop_first();
                 self.answers.remove(&request_id);
             }

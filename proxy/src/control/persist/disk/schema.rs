@@ -21,9 +21,11 @@ pub(in super::super) mod tables {
     /// The only key of [`SCHEMA`].
     pub(in super::super::super) const VERSION: &str = "version";
     /// Request → when it was answered, and what.
-    pub(in super::super::super) const ANSWERS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("requests");
+    pub(in super::super::super) const ANSWERS: TableDefinition<'_, &str, (u64, &[u8])> =
+        TableDefinition::new("requests");
     /// The requests in the order in which they are forgotten.
-    pub(in super::super::super) const BY_AGE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_by_age");
+    pub(in super::super::super) const BY_AGE: TableDefinition<'_, (u64, &str), ()> =
+        TableDefinition::new("requests_by_age");
     /// Revision → record.
     pub(in super::super::super) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
 

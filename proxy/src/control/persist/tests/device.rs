@@ -236,7 +236,11 @@ pub(super) fn cut(disk: &[u8], pending: &[Change], dice: &mut fastrand::Rng) -> 
         }
     };
     // A write beyond the end of the file is not in it, whatever the disk has.
-    let length = match kept.iter().rev().find_map(|change| if let Change::Length(length) = change { Some(*length) } else { None }) {
+    let length = match kept
+        .iter()
+        .rev()
+        .find_map(|change| if let Change::Length(length) = change { Some(*length) } else { None })
+    {
         Some(length) => length,
         None => disk.len(),
     };

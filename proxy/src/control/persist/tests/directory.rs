@@ -18,7 +18,8 @@ fn noon() -> SystemTime {
 
 fn damaged(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").file_name());
-    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).filter(|n| n.contains("damaged")).collect();
+    let mut names: Vec<_> =
+        names.map(|name| name.to_string_lossy().into_owned()).filter(|n| n.contains("damaged")).collect();
     names.sort();
     names
 }
@@ -76,8 +77,11 @@ fn a_damaged_store_is_set_aside_and_never_overwritten() {
         assert_eq!(opened.storage.entries(Table::Meta).expect("read"), []);
     }
     let names = damaged(dir.path());
-    assert_eq!(names.len(), 3, "{names:?}");
-    assert!(names[0].starts_with("state.redb.damaged-20270115T080000Z"), "{names:?}");
+    let expected = ["-03", "-04", "-05"].map(|number| format!("state.redb.damaged-20270115T080000Z{number}"));
+    assert_eq!(names, expected, "the newest three");
+    fs::write(&file, "no database").expect("room");
+    let earlier = open(dir.path(), LIMITS, SystemTime::UNIX_EPOCH, |_| Ok(())).expect("a clock may go back");
+    assert!(earlier.set_aside.expect("it was damaged").to.exists());
 }
 
 #[test]

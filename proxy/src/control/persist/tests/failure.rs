@@ -52,7 +52,10 @@ fn one_failed_call_refuses_the_batch_and_leaves_the_store() {
             let mut model = model.clone();
             if done.is_err() {
                 let error = done.expect_err("a call failed");
-                assert!(matches!(&error, StoreError::Unusable { source, .. } if source.raw_os_error() == Some(errno)), "{error}");
+                assert!(
+                    matches!(&error, StoreError::Unusable { source, .. } if source.raw_os_error() == Some(errno)),
+                    "{error}"
+                );
                 assert_eq!(Content::of(store), Content::of(&model), "call {after}: the refused batch is gone");
             } else {
                 // The call was one that the database can do without.

@@ -7,7 +7,12 @@ use super::super::{StoreError, Surroundings, place};
 
 const NOTHING: Option<&str> = None;
 
-fn at(configured: Option<&str>, state: Option<&str>, xdg: Option<&str>, home: Option<&str>) -> Result<PathBuf, StoreError> {
+fn at(
+    configured: Option<&str>,
+    state: Option<&str>,
+    xdg: Option<&str>,
+    home: Option<&str>,
+) -> Result<PathBuf, StoreError> {
     let around = Surroundings {
         state_directory: state.map(OsStr::new),
         xdg_state_home: xdg.map(OsStr::new),
@@ -28,7 +33,10 @@ fn the_nearest_setting_wins() {
     let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(b"/srv/proxy/proxy.yaml"));
     assert_eq!(path(NOTHING, (NOTHING, all.1, all.2)), Path::new("/xdg/speedmimi").join(&hash));
     assert_eq!(path(NOTHING, (Some(""), NOTHING, all.2)), Path::new("/home/me/.local/state/speedmimi").join(&hash));
-    assert_eq!(path(NOTHING, (NOTHING, Some("relative"), all.2)), Path::new("/home/me/.local/state/speedmimi").join(&hash));
+    assert_eq!(
+        path(NOTHING, (NOTHING, Some("relative"), all.2)),
+        Path::new("/home/me/.local/state/speedmimi").join(&hash)
+    );
 }
 
 #[test]
