@@ -19,6 +19,7 @@ mod memory;
 mod place;
 #[cfg(test)]
 mod tests;
+mod unwritable;
 
 pub use batch::{Batch, Table};
 pub use directory::{Opened, SetAside, open};

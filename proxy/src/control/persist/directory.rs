@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use redb::StorageBackend;
-
 use super::disk::Disk;
 use super::lock::Lock;
-use super::medium::OnFile;
+use super::medium::{Medium, OnFile};
+use super::unwritable::Unwritable;
 use super::{Limits, Storage, StoreError};
 
 /// The file.
-const NAME: &str = "state.redb";
+pub(super) const NAME: &str = "state.redb";
 /// A file that is not complete yet.
 const NEW: &str = "state.redb.new";
 /// A damaged file, before the time at which it was set aside.
@@ -31,6 +30,9 @@ pub struct Opened {
     pub storage: Box<dyn Storage>,
     /// A damaged file that was there; the store is then a new one.
     pub set_aside: Option<SetAside>,
+    /// Why nothing can be written at this time. What was stored is there to read; every commit tries again, and is
+    /// refused with the reason it finds until that is gone.
+    pub unwritable: Option<StoreError>,
 }
 
 /// A damaged store that was moved out of the way. Its `Display` tells the operator.
@@ -55,37 +57,51 @@ impl fmt::Display for SetAside {
     }
 }
 
+/// Says what makes no sense in a store, in words for the operator.
+pub(super) type Accept<'a> = &'a dyn Fn(&dyn Storage) -> Result<(), String>;
+
 /// Opens the store in a directory, which is made if it is missing (mode 0700).
 ///
 /// A file that is damaged, or that `accept` refuses because it makes no sense of what is in it, is renamed to
-/// `state.redb.damaged-` and `now` in UTC, and an empty store begun. A system that refuses (permission, read-only, I/O
-/// error), a newer store and a locked one are errors and leave every file as it is.
+/// `state.redb.damaged-` and `now` in UTC, and an empty store begun. A store that cannot be written (permission,
+/// read-only, full disk) is opened all the same and says so in [`Opened::unwritable`]. One that cannot be read, a newer
+/// and a locked one are errors, and every file stays as it is.
 pub fn open(
     dir: &Path,
     limits: Limits,
     now: SystemTime,
-    accept: impl FnOnce(&dyn Storage) -> Result<(), String>,
+    accept: impl Fn(&dyn Storage) -> Result<(), String>,
 ) -> Result<Opened, StoreError> {
+    match writable(dir, limits, now, &accept) {
+        Err(error) if error.refuses_writing() => {
+            let storage = Box::new(Unwritable::open(dir, limits, &accept)?);
+            Ok(Opened { storage, set_aside: None, unwritable: Some(error) })
+        }
+        done => done,
+    }
+}
+
+fn writable(dir: &Path, limits: Limits, now: SystemTime, accept: Accept<'_>) -> Result<Opened, StoreError> {
     make(dir)?;
     let lock = Arc::new(Lock::take(dir)?);
     let path = dir.join(NAME);
     let found = match OpenOptions::new().read(true).write(true).open(&path) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(StoreError::unusable("open", &path, error)),
+        Err(error) => return Err(StoreError::unusable("write", &path, error)),
     };
     let set_aside = match found.map(|file| existing(OnFile::new(file, &lock), &path, limits, accept)) {
-        Some(Ok(disk)) => return Ok(Opened { storage: Box::new(disk), set_aside: None }),
+        Some(Ok(disk)) => return Ok(Opened { storage: Box::new(disk), set_aside: None, unwritable: None }),
         Some(Err(StoreError::Damaged { detail, .. })) => Some(put_aside(dir, detail, now)?),
         Some(Err(error)) => return Err(error),
         None => None,
     };
     let disk = begin(dir, &lock, limits)?;
-    Ok(Opened { storage: Box::new(disk), set_aside })
+    Ok(Opened { storage: Box::new(disk), set_aside, unwritable: None })
 }
 
 /// Makes a directory and those above it, each durable under its name.
-fn make(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn make(dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -101,23 +117,24 @@ fn make(dir: &Path) -> Result<(), StoreError> {
     made.map_err(|error| StoreError::unusable("create", dir, error))
 }
 
-fn existing(
-    file: OnFile,
+/// Opens a file that is there.
+pub(super) fn existing<M: Medium>(
+    medium: M,
     path: &Path,
     limits: Limits,
-    accept: impl FnOnce(&dyn Storage) -> Result<(), String>,
-) -> Result<Disk<OnFile>, StoreError> {
-    if file.len().map_err(|error| StoreError::unusable("open", path, error))? == 0 {
+    accept: Accept<'_>,
+) -> Result<Disk<M>, StoreError> {
+    if medium.len().map_err(|error| StoreError::unusable("open", path, error))? == 0 {
         // It gets its name only once it is complete, so this is not a start that was cut short.
         return Err(StoreError::damaged(path, "it is empty"));
     }
-    let disk = Disk::open(file, path, limits)?;
+    let disk = Disk::open(medium, path, limits)?;
     accept(&disk).map_err(|detail| StoreError::damaged(path, detail))?;
     Ok(disk)
 }
 
 /// Begins an empty store. It is complete and synced before it has its name: a power cut in between leaves none.
-fn begin(dir: &Path, lock: &Arc<Lock>, limits: Limits) -> Result<Disk<OnFile>, StoreError> {
+pub(super) fn begin(dir: &Path, lock: &Arc<Lock>, limits: Limits) -> Result<Disk<OnFile>, StoreError> {
     let (new, path) = (dir.join(NEW), dir.join(NAME));
     let create = || -> io::Result<File> {
         match fs::remove_file(&new) {

@@ -93,6 +93,11 @@ impl StoreError {
         matches!(self, Self::Unusable { .. } | Self::Locked { .. })
     }
 
+    /// Whether the system lets nothing be written, which says nothing about reading.
+    pub(super) fn refuses_writing(&self) -> bool {
+        matches!(self, Self::Unusable { source, .. } if refuses_writing(source))
+    }
+
     pub(super) fn unusable(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Unusable { action, path: path.to_owned(), source }
     }
@@ -100,6 +105,12 @@ impl StoreError {
     pub(super) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), detail: detail.into() }
     }
+}
+
+/// Whether this is what a system says that lets nothing be written.
+pub(super) fn refuses_writing(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 /// What the system said, and what to do about it where that is known.

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::StoreError;
+use super::error::refuses_writing;
 
 /// The file in the directory that is locked. It stays there: removing it would let two processes lock two files of the
 /// same name.
@@ -24,7 +25,11 @@ impl Lock {
         let refused = |error| StoreError::unusable("lock", &path, error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(refused)?;
+        let mut file = match options.open(&path) {
+            // Where nothing can be written, what is there can still be locked.
+            Err(error) if refuses_writing(&error) => File::open(&path).map_err(|_| refused(error))?,
+            done => done.map_err(refused)?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -13,6 +13,7 @@ mod failure;
 mod model;
 mod place;
 mod schema;
+mod unwritable;
 
 /// Small, so that a test meets them.
 const LIMITS: Limits = Limits { answers: 40, age: std::time::Duration::from_secs(60), history: 20 };

@@ -74,6 +74,11 @@ impl Device {
         Self(Arc::new(Mutex::new(State { cache: image.clone(), disk: image, ..State::default() })))
     }
 
+    /// An empty one whose failures and power cuts follow another seed.
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State { dice: Dice(fastrand::Rng::with_seed(seed)), ..State::default() })))
+    }
+
     /// Begins to keep what happens.
     pub(super) fn listen(&self) {
         self.0.lock().events = Some(Vec::new());
@@ -179,8 +184,8 @@ impl StorageBackend for Device {
         let mut state = self.0.lock();
         let at = usize::try_from(offset).expect("a small device");
         if let Err(error) = state.check() {
-            // A write may stop anywhere.
-            let part = state.dice.0.usize(..=data.len());
+            // A write may stop anywhere, most often before it begins.
+            let part = if state.dice.0.bool() { 0 } else { state.dice.0.usize(..=data.len()) };
             state.change(Change::Write { at, data: data[..part].to_vec() });
             return Err(error);
         }

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use super::super::{StoreError, open};
 use super::*;
 
-fn accepting(dir: &Path) -> super::super::Opened {
+pub(super) fn accepting(dir: &Path) -> super::super::Opened {
     open(dir, LIMITS, noon(), |_| Ok(())).expect("a directory that works")
 }
 
-fn noon() -> SystemTime {
+pub(super) fn noon() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
@@ -112,7 +112,7 @@ fn a_system_that_refuses_sets_nothing_aside() {
     // A directory in place of the file, a file in place of the directory: as root, permissions refuse nothing.
     fs::create_dir(dir.path().join("state.redb")).expect("room");
     let error = open(dir.path(), LIMITS, noon(), |_| Ok(())).expect_err("no file");
-    assert!(matches!(error, StoreError::Unusable { action: "open", .. }), "{error}");
+    assert!(matches!(error, StoreError::Unusable { action: "write", .. }), "{error}");
     assert!(dir.path().join("state.redb").is_dir());
     assert_eq!(damaged(dir.path()), Vec::<String>::new());
 

@@ -1,12 +1,15 @@
 //! A device that fails: the batch is refused and gone, the rest is there, and the next one finds a working store.
 
+use redb::StorageBackend;
+
+use super::super::medium::Guard;
 use super::super::{Blame, Memory, StoreError};
 use super::device::{Device, Fault};
 use super::*;
 
 /// A store with some content, and a model of it.
 fn filled(dice: &mut fastrand::Rng) -> (Device, Disk<Device>, Memory) {
-    let device = Device::default();
+    let device = Device::seeded(dice.u64(..));
     let (mut store, mut model) = (opened(device.clone()), Memory::new(LIMITS));
     for clock in 0..5 {
         let batch = random_batch(dice, clock);
@@ -26,15 +29,18 @@ fn large_batch(clock: u64) -> Batch {
     batch
 }
 
-/// The same batch, with the failure at each of its calls in turn.
-fn at_every_call(errno: i32, mut with: impl FnMut(usize, &Device, &mut Disk<Device>, &Memory, &Batch) -> bool) {
-    for after in 0.. {
-        let mut dice = fastrand::Rng::with_seed(seed());
-        let (device, mut store, model) = filled(&mut dice);
-        let batch = if errno == libc::ENOSPC { large_batch(0) } else { random_batch(&mut dice, 5) };
-        if !with(after, &device, &mut store, &model, &batch) {
-            assert!(after > 4, "a commit has more calls than {after}");
-            return;
+/// The same batch, with the failure at each of its calls in turn, and all that for several devices.
+fn at_every_call(errno: i32, mut with: impl FnMut(&str, usize, &Device, &mut Disk<Device>, &Memory, &Batch) -> bool) {
+    for seed in (0..6).map(|round| seed().wrapping_add(round)) {
+        for after in 0.. {
+            let mut dice = fastrand::Rng::with_seed(seed);
+            let (device, mut store, model) = filled(&mut dice);
+            let batch = if errno == libc::ENOSPC { large_batch(0) } else { random_batch(&mut dice, 5) };
+            let place = format!("call {after}, SPEEDMIMI_SEED={seed}");
+            if !with(&place, after, &device, &mut store, &model, &batch) {
+                assert!(after > 4, "a commit has more calls than {after}");
+                break;
+            }
         }
     }
 }
@@ -42,7 +48,7 @@ fn at_every_call(errno: i32, mut with: impl FnMut(usize, &Device, &mut Disk<Devi
 #[test]
 fn one_failed_call_refuses_the_batch_and_leaves_the_store() {
     for errno in [libc::EIO, libc::ENOSPC] {
-        at_every_call(errno, |after, device, store, model, batch| {
+        at_every_call(errno, |place, after, device, store, model, batch| {
             device.fail(Some(Fault { after, times: 1, errno }));
             let done = store.commit(batch);
             if !device.has_failed() {
@@ -56,22 +62,22 @@ fn one_failed_call_refuses_the_batch_and_leaves_the_store() {
                     matches!(&error, StoreError::Unusable { source, .. } if source.raw_os_error() == Some(errno)),
                     "{error}"
                 );
-                assert_eq!(Content::of(store), Content::of(&model), "call {after}: the refused batch is gone");
+                assert_eq!(Content::of(store), Content::of(&model), "{place}: the refused batch is gone");
             } else {
                 // The call was one that the database can do without.
                 model.commit(batch).expect("room");
             }
             for _ in 0..4 {
                 let cut = opened(Device::holding(device.cut()));
-                assert_eq!(Content::of(&cut), Content::of(&model), "call {after}: and stays so after a power cut");
+                assert_eq!(Content::of(&cut), Content::of(&model), "{place}: and stays so after a power cut");
             }
             device.fail(None);
             let next = random_batch(&mut fastrand::Rng::with_seed(1), 6);
             store.commit(&next).expect("the device works again");
             model.commit(&next).expect("room");
-            assert_eq!(Content::of(store), Content::of(&model), "call {after}: the next batch");
+            assert_eq!(Content::of(store), Content::of(&model), "{place}: the next batch");
             let cut = opened(Device::holding(device.cut()));
-            assert_eq!(Content::of(&cut), Content::of(&model), "call {after}: is durable");
+            assert_eq!(Content::of(&cut), Content::of(&model), "{place}: is durable");
             true
         });
     }
@@ -80,7 +86,7 @@ fn one_failed_call_refuses_the_batch_and_leaves_the_store() {
 #[test]
 fn a_device_that_goes_on_failing_refuses_until_it_works() {
     for errno in [libc::EIO, libc::ENOSPC, libc::EROFS] {
-        at_every_call(errno, |after, device, store, model, batch| {
+        at_every_call(errno, |place, after, device, store, model, batch| {
             device.fail(Some(Fault { after, times: usize::MAX, errno }));
             let done = store.commit(batch);
             if !device.has_failed() {
@@ -103,14 +109,14 @@ fn a_device_that_goes_on_failing_refuses_until_it_works() {
             // process. It is whole or not there.
             for image in [device.cut(), device.cut(), device.disk()] {
                 let found = Content::of(&opened(Device::holding(image)));
-                assert!(found == before || found == Content::of(&refused), "call {after}: half a batch: {found:?}");
+                assert!(found == before || found == Content::of(&refused), "{place}: half a batch: {found:?}");
             }
             device.fail(None);
             store.commit(&other).expect("the device works again");
             model.commit(&other).expect("room");
-            assert_eq!(Content::of(store), Content::of(&model), "call {after}: only what was acknowledged");
+            assert_eq!(Content::of(store), Content::of(&model), "{place}: only what was acknowledged");
             let cut = opened(Device::holding(device.cut()));
-            assert_eq!(Content::of(&cut), Content::of(&model), "call {after}: is durable");
+            assert_eq!(Content::of(&cut), Content::of(&model), "{place}: is durable");
             true
         });
     }
@@ -119,7 +125,7 @@ fn a_device_that_goes_on_failing_refuses_until_it_works() {
 #[test]
 fn a_start_after_a_failed_sync_builds_on_what_the_disk_has() {
     // The process dies between the failed sync and the refusal: the cache still shows the batch, the disk has parts.
-    at_every_call(libc::EIO, |after, device, store, model, batch| {
+    at_every_call(libc::EIO, |place, after, device, store, model, batch| {
         device.fail(Some(Fault { after, times: usize::MAX, errno: libc::EIO }));
         let done = store.commit(batch);
         if !device.has_failed() {
@@ -131,16 +137,31 @@ fn a_start_after_a_failed_sync_builds_on_what_the_disk_has() {
         refused.commit(batch).expect("room");
         let mut next = opened(device.clone());
         let found = Content::of(&next);
-        assert!(found == Content::of(model) || found == Content::of(&refused), "call {after}: {found:?}");
+        assert!(found == Content::of(model) || found == Content::of(&refused), "{place}: {found:?}");
         let was_there = found == Content::of(&refused);
         next.commit(Batch::new().put(Table::Meta, "next", "1")).expect("it works again");
         drop(next);
         let after_cut = opened(Device::holding(device.cut()));
         let mut expected = if was_there { refused } else { model.clone() };
         expected.commit(Batch::new().put(Table::Meta, "next", "1")).expect("room");
-        assert_eq!(Content::of(&after_cut), Content::of(&expected), "call {after}");
+        assert_eq!(Content::of(&after_cut), Content::of(&expected), "{place}");
         true
     });
+}
+
+#[test]
+fn a_database_that_was_given_up_reaches_nothing() {
+    let device = Device::default();
+    let guard = Guard::new(device.clone());
+    let handle = guard.handle();
+    handle.write(0, b"before").expect("it is in use");
+    guard.cut_off();
+    handle.write(0, b"after!").expect_err("it was given up");
+    handle.set_len(0).expect_err("it was given up");
+    handle.sync_data().expect_err("it was given up");
+    assert_eq!(device.cache(), b"before");
+    guard.handle().write(0, b"after!").expect("this one is new");
+    assert_eq!(device.cache(), b"after!");
 }
 
 #[test]
