@@ -18,6 +18,7 @@ use crate::telemetry::windows::Windows;
 mod caller;
 mod error;
 mod lifecycle;
+pub mod persist;
 mod publish;
 mod reload;
 pub mod reports;

@@ -1,0 +1,88 @@
+//! Stores of other versions.
+
+use redb::{Database, ReadableDatabase};
+
+use super::super::StoreError;
+use super::super::disk::{CURRENT, tables};
+use super::device::Device;
+use super::*;
+
+fn database(device: &Device) -> Database {
+    Database::builder().create_with_backend(Plain(device.clone())).expect("a database")
+}
+
+/// The same device without the guard of the store.
+#[derive(Debug)]
+struct Plain(Device);
+
+impl redb::StorageBackend for Plain {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+#[test]
+fn a_store_without_a_version_is_brought_up_to_date() {
+    let device = Device::default();
+    let old = database(&device);
+    let write = old.begin_write().expect("a transaction");
+    write.open_table(tables::entries(Table::Overlay)).expect("a table").insert("a", b"1".as_slice()).expect("room");
+    let mut answers = write.open_table(tables::ANSWERS).expect("a table");
+    for number in 0..60_u64 {
+        answers.insert(format!("request-{number}").as_str(), (number, b"x".as_slice())).expect("room");
+    }
+    drop(answers);
+    write.commit().expect("room");
+    drop(old);
+
+    let mut store = opened(device.clone());
+    assert_eq!(store.get(Table::Overlay, "a").expect("read"), Some(b"1".to_vec()));
+    assert_eq!(store.answers().expect("read"), 60);
+    store.commit(Batch::new().remember("new", 100, "y")).expect("room");
+    assert_eq!(store.answers().expect("read"), LIMITS.answers, "the old ones are forgotten in their order");
+    assert_eq!(store.answer("request-20", 100).expect("read"), None);
+    assert_eq!(store.answer("request-21", 100).expect("read"), Some(b"x".to_vec()));
+    drop(store);
+
+    let read = database(&device).begin_read().expect("a transaction");
+    let version = read.open_table(tables::SCHEMA).expect("a table").get(tables::VERSION).expect("readable");
+    assert_eq!(version.expect("a version").value(), CURRENT);
+}
+
+#[test]
+fn a_newer_store_is_refused_and_both_versions_are_named() {
+    let device = Device::default();
+    drop(opened(device.clone()));
+    let newer = database(&device);
+    let write = newer.begin_write().expect("a transaction");
+    write.open_table(tables::SCHEMA).expect("a table").insert(tables::VERSION, 7).expect("room");
+    write.commit().expect("room");
+    drop(newer);
+    let error = Disk::open(device, Path::new(PATH), LIMITS).expect_err("too new");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: CURRENT, .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("schema 7") && message.contains(&format!("up to {CURRENT}")), "{message}");
+}
+
+#[test]
+fn a_newer_file_format_is_not_called_damaged() {
+    let device = Device::default();
+    drop(opened(device.clone()));
+    let mut image = device.disk();
+    image[64] = 4;
+    image[192] = 4;
+    let error = Disk::open(Device::holding(image), Path::new(PATH), LIMITS).expect_err("too new").to_string();
+    assert!(error.contains("file format 4") && error.contains("up to 3"), "{error}");
+}

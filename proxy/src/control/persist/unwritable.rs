@@ -1,0 +1,103 @@
+//! A store that cannot be written when the proxy starts: a read-only file system, a missing permission, a full disk.
+//!
+//! Traffic must go on, with the changes that were made before. So they are read, and every change is refused with the
+//! reason, until one finds that the store can be written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::directory::{Accept, NAME, begin, existing, make};
+use super::disk::Disk;
+use super::lock::Lock;
+use super::medium::OnFile;
+use super::{Batch, Limits, Memory, Storage, StoreError, Table};
+
+mod overlaid;
+
+use overlaid::Overlaid;
+
+/// What is in the directory, and how to write it when that becomes possible.
+#[derive(Debug)]
+pub(super) struct Unwritable {
+    dir: PathBuf,
+    limits: Limits,
+    /// `None` if there is nothing to lock.
+    lock: Option<Arc<Lock>>,
+    content: Box<dyn Storage>,
+    /// Whether the content is the store itself by now.
+    writable: bool,
+}
+
+impl Unwritable {
+    /// Reads what is there. Fails if something is there that cannot be read: a start without the changes in it would be
+    /// a start with another configuration.
+    pub(super) fn open(dir: &Path, limits: Limits, accept: Accept<'_>) -> Result<Self, StoreError> {
+        let path = dir.join(NAME);
+        let (lock, content): (_, Box<dyn Storage>) = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => (Lock::take(dir).ok(), Box::new(Memory::new(limits))),
+            Err(error) => return Err(StoreError::unusable("open", &path, error)),
+            Ok(file) => {
+                let lock = Lock::take(dir)?;
+                (Some(lock), Box::new(existing(Overlaid::new(file), &path, limits, accept)?))
+            }
+        };
+        Ok(Self { dir: dir.to_owned(), limits, lock: lock.map(Arc::new), content, writable: false })
+    }
+
+    fn try_to_write(&mut self) -> Result<(), StoreError> {
+        make(&self.dir)?;
+        let path = self.dir.join(NAME);
+        let lock = match &self.lock {
+            Some(lock) => Arc::clone(lock),
+            None => Arc::new(Lock::take(&self.dir)?),
+        };
+        let disk = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(_) if self.lock.is_none() => {
+                let error =
+                    io::Error::other("another process began it in the meantime; start this one again to use it");
+                return Err(StoreError::unusable("use", &path, error));
+            }
+            Ok(file) => Disk::open(OnFile::new(file, &lock), &path, self.limits)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => begin(&self.dir, &lock, self.limits)?,
+            Err(error) => return Err(StoreError::unusable("write", &path, error)),
+        };
+        self.content = Box::new(disk);
+        self.writable = true;
+        Ok(())
+    }
+}
+
+impl Storage for Unwritable {
+    fn entries(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.content.entries(table)
+    }
+
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.content.get(table, key)
+    }
+
+    fn answer(&self, request_id: &str, now: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.content.answer(request_id, now)
+    }
+
+    fn answers(&self) -> Result<u64, StoreError> {
+        self.content.answers()
+    }
+
+    fn record(&self, revision: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.content.record(revision)
+    }
+
+    fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.content.history(before, limit)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if !self.writable {
+            self.try_to_write()?;
+        }
+        self.content.commit(batch)
+    }
+}
