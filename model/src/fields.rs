@@ -157,6 +157,7 @@ mod tests {
             fields.filter(|field| field.restart).map(|field| field.path.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(restart("server"), ["host", "port", "workers"]);
+        assert_eq!(restart("state"), ["dir", "persist"]);
         assert_eq!(restart("log"), ["level", "format", "file"]);
     }
 

@@ -76,8 +76,8 @@ fn sections(root: &mut Section<'_>, config: &mut Config) {
 
 fn state(at: At<'_>) -> State {
     let mut section = Section::open(at);
-    let mut state = State::default();
-    section.later(later::STATE);
+    let mut state = State { dir: section.read("dir", |at| at.rule("a path", rules::file)), ..State::default() };
+    section.set("persist", &mut state.persist, |at| at.boolean());
     section.set("conflict", &mut state.conflict, |at| {
         at.rule("overlay or file", |text| match text {
             "overlay" => Ok(Conflict::Overlay),

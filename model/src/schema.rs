@@ -275,13 +275,20 @@ fn access_log() -> Value {
 }
 
 fn state() -> Value {
-    let mut schema = object(json!({
+    object(json!({
+        "dir": restart(json!({
+            "type": "string",
+            "description": "Folder of the store; default $STATE_DIRECTORY, else the user's state folder.",
+        })),
+        "persist": restart(json!({
+            "type": "boolean",
+            "default": true,
+            "description": "Whether changes made through the API survive a restart.",
+        })),
         "conflict": {
             "enum": ["overlay", "file"],
             "default": "overlay",
             "description": "What holds where a reload contradicts them.",
         },
-    }));
-    with_later(&mut schema, later::STATE);
-    schema
+    }))
 }

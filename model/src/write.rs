@@ -220,5 +220,5 @@ fn state(state: &State) -> Value {
         Conflict::Overlay => "overlay",
         Conflict::File => "file",
     };
-    present(json!({ "conflict": conflict }))
+    present(json!({ "dir": state.dir, "persist": state.persist, "conflict": conflict }))
 }

@@ -1,10 +1,22 @@
-//! `state`: what becomes of the changes made through the API.
+//! `state`: what is kept of the changes made through the API.
+
+use std::path::PathBuf;
 
 /// `state`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
+    /// Folder of the store; default `$STATE_DIRECTORY`, else the user's state folder.
+    pub dir: Option<PathBuf>,
+    /// Whether changes made through the API survive a restart; default true.
+    pub persist: bool,
     /// What holds where a reload contradicts them; default overlay.
     pub conflict: Conflict,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { dir: None, persist: true, conflict: Conflict::Overlay }
+    }
 }
 
 /// What holds where the file is changed at a place that was changed through the API.

@@ -94,6 +94,3 @@ const PERFORMANCE: Keys = &[
     ("influence", Idle::Is(&["1", "1.0"])),
     ("mem_per_stream", Idle::Is(&["0"])),
 ];
-
-/// `state`: nothing is kept across a restart yet.
-pub(crate) const STATE: Keys = &[("dir", Idle::Nothing), ("persist", Idle::Is(&["false"]))];

@@ -217,5 +217,10 @@ fn plain() -> impl Strategy<Value = String> {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    select(vec![Conflict::Overlay, Conflict::File]).prop_map(|conflict| State { conflict })
+    let dir = option::of("[a-z/]{1,8}".prop_map(Into::into));
+    (dir, any::<bool>(), select(vec![Conflict::Overlay, Conflict::File])).prop_map(|(dir, persist, conflict)| State {
+        dir,
+        persist,
+        conflict,
+    })
 }

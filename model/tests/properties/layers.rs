@@ -351,13 +351,14 @@ fn what_needs_a_restart_is_named_key_by_key() {
     new.server.max_conn = 5;
     new.grpc.port = 1;
     new.log.level = speedmimi_model::Level::Debug;
+    new.state.persist = false;
     new.state.conflict = Conflict::File;
     new.access_log = file("{backends: {u: []}, access_log: on}").access_log;
     let layers = Layers::new(old.clone());
     let Err(ReloadError::RestartNeeded { fields }) = layers.reload(new.clone(), Conflict::Overlay) else {
         panic!("it is refused")
     };
-    let named = ["access_log", "grpc.port", "log.level", "server.port", "server.workers"];
+    let named = ["access_log", "grpc.port", "log.level", "server.port", "server.workers", "state.persist"];
     assert_eq!(fields, named);
     let applied = refused(&layers, &Change::Apply(Box::new(new)));
     assert_eq!(applied, ChangeError::RestartNeeded { fields: named.map(str::to_owned).to_vec() });
@@ -369,7 +370,7 @@ fn what_needs_a_restart_is_named_key_by_key() {
     let marked = |path: &str| {
         path.split('.').fold(speedmimi_model::schema(), |s, key| s["properties"][key].clone())["x-restart"] == true
     };
-    for section in ["server.host", "server.port", "server.workers", "grpc", "admin", "log", "access_log"] {
+    for section in ["server.host", "server.port", "server.workers", "grpc", "admin", "log", "access_log", "state.dir"] {
         assert!(marked(section), "{section}");
     }
     assert!(!marked("server.max_conn") && !marked("state.conflict"));

@@ -43,7 +43,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("missing keys", "backends:\n  default:\n    - port: 8081 # fault: host\n    - host: 127.0.0.1 # fault: port\n"),
     (
         "of a later version",
-        "ssl:\n  enabled: true # fault: not available in this version\nbackends:\n  default:\n    - {host: 127.0.0.1, port: 8081}\nupstreams:\n  default:\n    queue:\n      size: 5 # fault: not available in this version\noverload:\n  retry_after: 5 # fault: not available in this version\nstate:\n  persist: true # fault: not available in this version\n",
+        "ssl:\n  enabled: true # fault: not available in this version\nbackends:\n  default:\n    - {host: 127.0.0.1, port: 8081}\nupstreams:\n  default:\n    queue:\n      size: 5 # fault: not available in this version\noverload:\n  retry_after: 5 # fault: not available in this version\n",
     ),
     (
         "an open door to management",
