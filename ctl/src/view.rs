@@ -10,7 +10,7 @@ mod text;
 mod upstream;
 
 pub(crate) use backend::{backend, backends, changed, cut, reported};
-pub(crate) use config::{applied, cleared, exported, reloaded};
+pub(crate) use config::{applied, cleared, exported, history, reloaded, rolled_back};
 pub(crate) use route::{route, route_changed, routes};
 pub(crate) use server::info;
 pub(crate) use source::{comments, overlay, sources};

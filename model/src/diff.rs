@@ -44,7 +44,23 @@ pub(crate) fn plain(value: &Value) -> String {
 
 /// Every difference, in the order of the keys. A list of values is one value; the order of backends is none.
 pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
-    let (mut old, mut new) = (flat(old), flat(new));
+    compare(flat(old), flat(new))
+}
+
+/// The differences of these objects alone, in the same order: what a change touched is known, and the rest of a large
+/// configuration need not be looked at.
+pub fn diff_of<'a>(old: &Config, new: &Config, objects: impl IntoIterator<Item = &'a Object>) -> Vec<Difference> {
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    for object in objects {
+        part(old, object, &mut before);
+        part(new, object, &mut after);
+    }
+    compare(before, after)
+}
+
+type Leaves = BTreeMap<Vec<String>, Value>;
+
+fn compare(mut old: Leaves, mut new: Leaves) -> Vec<Difference> {
     let paths: BTreeSet<Vec<String>> = old.keys().chain(new.keys()).cloned().collect();
     let both = paths.into_iter().map(|path| (old.remove(&path), new.remove(&path), path));
     both.filter(|(old, new, _)| old != new)
@@ -74,13 +90,36 @@ fn split(path: &[String]) -> (Object, String) {
     (object, field)
 }
 
-fn flat(config: &Config) -> BTreeMap<Vec<String>, Value> {
+/// The leaves of one object, under the paths that they have in the whole.
+fn part(config: &Config, object: &Object, leaves: &mut Leaves) {
+    let mut path: Vec<String> = match object {
+        Object::Backend { upstream, id } => vec!["backends".into(), upstream.clone(), id.clone()],
+        Object::Upstream(name) => vec!["upstreams".into(), name.clone()],
+        Object::Route(name) => vec!["routing".into(), name.clone()],
+        Object::Section(name) => vec![name.clone()],
+    };
+    match (object, config.part(object)) {
+        // Off, and not written.
+        (Object::Section(_), Some(Value::String(_))) | (_, None) => {}
+        (_, Some(document)) => flatten(&document, &mut path, leaves),
+    }
+    let upstream = match object {
+        Object::Backend { upstream, .. } | Object::Upstream(upstream) => upstream,
+        Object::Route(_) | Object::Section(_) => return,
+    };
+    // One without backends is written as an empty list.
+    if config.upstreams.get(upstream).is_some_and(|group| group.backends.is_empty()) {
+        leaves.insert(vec!["backends".into(), upstream.clone()], Value::Array(Vec::new()));
+    }
+}
+
+fn flat(config: &Config) -> Leaves {
     let mut leaves = BTreeMap::new();
     flatten(&config.to_json(), &mut Vec::new(), &mut leaves);
     leaves
 }
 
-fn flatten(value: &Value, path: &mut Vec<String>, leaves: &mut BTreeMap<Vec<String>, Value>) {
+fn flatten(value: &Value, path: &mut Vec<String>, leaves: &mut Leaves) {
     let mut below = |key: &str, value: &Value| {
         path.push(key.to_owned());
         flatten(value, path, leaves);

@@ -25,6 +25,7 @@ mod entry;
 mod grpc_health;
 mod http;
 mod incoming;
+mod mutation;
 mod page;
 mod report;
 mod route;

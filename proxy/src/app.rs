@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use crate::admin;
-use crate::control::{Caller, Control, Controller, Guard, Lifecycle, Phase, Setup};
+use crate::control::{Caller, Control, Controller, Guard, Lifecycle, Phase, Setup, StoreError};
 use crate::live::Live;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::{self, ErrorLog};
@@ -66,6 +66,9 @@ pub(crate) enum StartError {
     /// A management listener.
     #[error(transparent)]
     Management(#[from] admin::bind::BindError),
+    /// The store of changes made through the API.
+    #[error(transparent)]
+    State(#[from] StoreError),
     /// The error log.
     #[error("log.file: {0}")]
     ErrorLog(io::Error),
@@ -127,7 +130,7 @@ async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<
     let live = Arc::new(Live::new(workers));
     let lifecycle = Arc::new(Lifecycle::new());
     let setup = Setup { config, file, live: live.clone(), lifecycle: lifecycle.clone(), descriptors };
-    let (controller, control) = Controller::prepare(setup).await;
+    let (controller, control) = Controller::prepare(setup).await?;
     let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
     let mailboxes = workers.mailboxes();
     let mut controller = tokio::spawn(controller.run(mailboxes.clone()));
@@ -157,9 +160,9 @@ async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &Err
             Asked::Stop => return,
             Asked::Reload => {
                 let control = control.clone();
-                let guard = Guard { by: Caller::signal(), ..Guard::default() };
+                let guard = Guard { by: Caller::signal(), verb: "ReloadConfig", ..Guard::default() };
                 // Its result is logged where it is made; signals go on being heard meanwhile.
-                tokio::spawn(async move { drop(control.reload(guard).await) });
+                tokio::spawn(async move { drop(control.reload(guard, None).await) });
             }
             Asked::Reopen => {
                 if let Err(error) = error_log.reopen() {

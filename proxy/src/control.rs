@@ -1,14 +1,13 @@
 //! The control thread: the single writer of what the proxy is told to do.
 //!
 //! Every change, whoever asks for it, goes through one queue into one task. It is applied to the configuration
-//! (pure), compiled into a snapshot, published to every worker, and answered once all of them act on it. Reads never
-//! wait in that queue: they look at the latest [`View`].
+//! (pure), made durable, compiled into a snapshot, published to every worker, and answered once all of them act on it.
+//! Reads never wait in that queue: they look at the latest [`View`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use speedmimi_model::{Change, Difference, ReloadSummary, diff};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::health::{Finding, Findings};
@@ -17,7 +16,9 @@ use crate::telemetry::windows::Windows;
 
 mod caller;
 mod error;
+mod journal;
 mod lifecycle;
+mod operation;
 pub mod persist;
 mod publish;
 mod reload;
@@ -29,13 +30,17 @@ mod view;
 
 pub use caller::Caller;
 pub use error::{LoadError, Refused};
+pub use journal::{Home, Revision};
 pub use lifecycle::{Lifecycle, Phase};
+pub use operation::{Answer, Call, Done, Operation, Plan};
+pub use persist::StoreError;
 pub use reload::load;
 pub use speedmimi_model::Object;
 pub use store::{Busy, Guard, Store};
 pub use task::{Controller, Setup};
 pub use view::View;
 
+use operation::Ask;
 use reports::Reports;
 
 /// Changes that may wait; more wait at their senders.
@@ -57,48 +62,8 @@ struct Shared {
     reports: Mutex<Reports>,
     findings: Findings,
     file: Option<PathBuf>,
+    home: Arc<Home>,
     reloading: tokio::sync::Mutex<()>,
-}
-
-/// What a change did.
-#[derive(Debug, Clone)]
-pub struct Done {
-    /// Revision of the object that was changed, or of the whole where there is none, or none any more. With
-    /// `validate_only`, the one it has.
-    pub revision: u64,
-    /// What was changed; an added backend has its id here. None: a change of everything.
-    pub object: Option<Object>,
-    /// The state that the change was made to.
-    pub before: Store,
-    /// The state that shows the change; with `validate_only`, what it would be.
-    pub store: Store,
-}
-
-impl Done {
-    /// What the change made of the configuration, key by key.
-    pub fn differences(&self) -> Vec<Difference> {
-        diff(self.before.config(), self.store.config())
-    }
-}
-
-/// What a reload did.
-#[derive(Debug, Clone)]
-pub struct Reloaded {
-    /// The global revision afterwards.
-    pub revision: u64,
-    /// What differs from before, for people.
-    pub summary: ReloadSummary,
-    /// The same, key by key.
-    pub differences: Vec<Difference>,
-}
-
-/// What a disconnect did.
-#[derive(Debug, Clone)]
-pub struct Disconnected {
-    /// Revision of the backend, which a disconnect does not change.
-    pub revision: u64,
-    /// Exchanges that were in flight and were ended.
-    pub cut: u32,
 }
 
 impl Control {
@@ -137,21 +102,25 @@ impl Control {
         self.shared.file.as_ref()
     }
 
-    /// Applies a change. Resolves when every worker acts on it.
-    pub async fn change(&self, change: Change, guard: Guard) -> Result<Done, Refused> {
-        self.ask(|reply| Command::Change(Job { change: Box::new(change), guard, looked_up: false, reply })).await
+    /// Where changes are kept.
+    pub fn home(&self) -> &Home {
+        &self.shared.home
     }
 
-    /// Ends the exchanges on a backend, and keeps it out until it is enabled unless `keep_enabled`.
-    pub async fn disconnect(
-        &self,
-        upstream: &str,
-        id: &str,
-        keep_enabled: bool,
-        guard: Guard,
-    ) -> Result<Disconnected, Refused> {
-        let (upstream, id) = (upstream.to_owned(), id.to_owned());
-        self.ask(|reply| Command::Disconnect { upstream, id, keep_enabled, guard, reply }).await
+    /// Does something. Resolves when it is durable and every worker acts on it. A call that was made before is not done
+    /// again, but answered as it was.
+    pub async fn perform(&self, operation: Operation, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
+        self.ask(|reply| Command::Ask(Ask { operation, guard, call, looked_up: false, reply })).await
+    }
+
+    /// The answer to a call that was made before.
+    async fn recall(&self, call: Call) -> Result<Option<Answer>, Refused> {
+        self.ask(|reply| Command::Recall { call, reply }).await
+    }
+
+    /// What is known of the revisions below `before` (all, if none), the newest first.
+    pub async fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<Revision>, Refused> {
+        self.ask(|reply| Command::History { before, limit, reply }).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command) -> Result<T, Refused> {
@@ -164,28 +133,7 @@ impl Control {
 /// What the task is asked.
 #[derive(Debug)]
 enum Command {
-    Change(Job),
-    Disconnect {
-        upstream: String,
-        id: String,
-        keep_enabled: bool,
-        guard: Guard,
-        reply: oneshot::Sender<Result<Disconnected, Refused>>,
-    },
-    Reload {
-        config: Box<speedmimi_model::Config>,
-        guard: Guard,
-        looked_up: bool,
-        reply: oneshot::Sender<Result<Reloaded, Refused>>,
-    },
-}
-
-/// A change on its way.
-#[derive(Debug)]
-struct Job {
-    change: Box<Change>,
-    guard: Guard,
-    /// Whether its new names were looked up, found or not.
-    looked_up: bool,
-    reply: oneshot::Sender<Result<Done, Refused>>,
+    Ask(Ask),
+    Recall { call: Call, reply: oneshot::Sender<Result<Option<Answer>, Refused>> },
+    History { before: Option<u64>, limit: usize, reply: oneshot::Sender<Result<Vec<Revision>, Refused>> },
 }

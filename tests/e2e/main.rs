@@ -10,6 +10,7 @@ mod harness;
 mod balancing;
 mod clocks;
 mod connections;
+mod durability;
 mod forwarding;
 mod health;
 mod leaving;

@@ -56,6 +56,23 @@ pub(crate) enum ConfigVerb {
         #[command(flatten)]
         mutation: Mutation,
     },
+    /// List what was changed, newest first: by whom, when, and what
+    History {
+        /// At most so many
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Show every key that was changed, too
+        #[arg(long)]
+        changes: bool,
+    },
+    /// Go back to what lay over the file at an earlier revision; the file stays what it is
+    Rollback {
+        /// The revision to go back to, as config history shows it
+        #[arg(value_name = "REVISION", value_parser = clap::value_parser!(u64).range(1..))]
+        revision: u64,
+        #[command(flatten)]
+        mutation: Mutation,
+    },
     /// Validate a file here, without a proxy; prints every fault with its place
     Check {
         /// The configuration, YAML or JSON

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use speedmimi_proto::v1::{
     ApplyConfigRequest, ClearOverlayRequest, ConfigFormat, ConfigLayer, GetConfigRequest, GetConfigResponse,
-    ReloadConfigRequest,
+    ListRevisionsRequest, ReloadConfigRequest, RollbackConfigRequest,
 };
 use tonic::Code;
 
@@ -50,6 +50,20 @@ pub(super) async fn run(verb: ConfigVerb, global: &Global, printer: &mut Printer
             let request = ReloadConfigRequest { options: request::options(&mutation) };
             let response = client.answer(client.config().reload_config(request)).await?;
             printer.show("ReloadConfigResponse", &response, |response| view::reloaded(response, mutation.dry_run))
+        }
+        ConfigVerb::History { limit, changes } => {
+            let client = Client::connect(global).await?;
+            let request = ListRevisionsRequest { page_size: limit, page_token: String::new() };
+            let response = client.answer(client.config().list_revisions(request)).await?;
+            printer.show("ListRevisionsResponse", &response, |response| view::history(response, changes))
+        }
+        ConfigVerb::Rollback { revision, mutation } => {
+            let client = Client::connect(global).await?;
+            let request = RollbackConfigRequest { revision, options: request::options(&mutation) };
+            let response = client.answer(client.config().rollback_config(request)).await?;
+            printer.show("RollbackConfigResponse", &response, |response| {
+                view::rolled_back(revision, response, mutation.dry_run)
+            })
         }
         ConfigVerb::Check { file } => check(&file, printer),
     }

@@ -1,10 +1,11 @@
 //! What became of changes to the configuration as a whole.
 
 use speedmimi_proto::v1::{
-    ApplyConfigResponse, ClearOverlayResponse, Difference, GetConfigResponse, ReloadConfigResponse,
+    ApplyConfigResponse, ClearOverlayResponse, Difference, GetConfigResponse, ListRevisionsResponse,
+    ReloadConfigResponse, Revision, RollbackConfigResponse,
 };
 
-use super::text::{became, plain};
+use super::text::{became, moment, plain};
 use super::{Block, View};
 
 /// What a whole document changed, or would change.
@@ -25,6 +26,39 @@ pub(crate) fn cleared(object: &str, field: &str, response: &ClearOverlayResponse
 /// What reading the file again changed, or would change.
 pub(crate) fn reloaded(response: &ReloadConfigResponse, dry_run: bool) -> View {
     told("configuration", "reloaded", response.revision, dry_run, &response.differences, &response.conflicts)
+}
+
+/// What going back changed, or would change.
+pub(crate) fn rolled_back(to: u64, response: &RollbackConfigResponse, dry_run: bool) -> View {
+    let done = format!("rolled back to revision {to}");
+    told("configuration", &done, response.revision, dry_run, &response.differences, &[])
+}
+
+/// What was changed, newest first.
+pub(crate) fn history(response: &ListRevisionsResponse, changes: bool) -> View {
+    const HEADER: &[&str] = &["REVISION", "WHEN", "WHO", "FROM", "WHAT", "CHANGES"];
+    if changes {
+        return View(response.revisions.iter().flat_map(in_full).map(Block::Line).collect());
+    }
+    let row = |revision: &Revision| {
+        let first = revision.differences.first().map(line).unwrap_or_default();
+        let more = match revision.differences.len() {
+            0 | 1 => String::new(),
+            _ if revision.truncated => format!(" and {} or more", revision.differences.len() - 1),
+            several => format!(" and {}", several - 1),
+        };
+        let Revision { revision, who, from, what, at, .. } = revision;
+        vec![revision.to_string(), moment(at.as_ref()), who.clone(), from.clone(), what.clone(), first + &more]
+    };
+    View(vec![Block::Table { header: HEADER, rows: response.revisions.iter().map(row).collect() }])
+}
+
+fn in_full(revision: &Revision) -> Vec<String> {
+    let Revision { revision, who, from, what, at, differences, truncated } = revision;
+    let mut lines = vec![format!("revision {revision}: {what} ({who} from {from}, {})", moment(at.as_ref()))];
+    lines.extend(differences.iter().map(|difference| format!("  {}", line(difference))));
+    lines.extend(truncated.then(|| "  and more".to_owned()));
+    lines
 }
 
 /// Where the configuration was written.

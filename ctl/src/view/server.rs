@@ -22,6 +22,8 @@ pub(crate) fn info(response: &GetServerInfoResponse) -> View {
         ("max_conn", response.max_conn.to_string()),
         ("descriptors", response.descriptors.to_string()),
         ("draining", response.draining.to_string()),
+        ("state", response.state_dir.clone()),
+        ("state problem", response.state_problem.clone()),
         ("note", response.note.clone()),
     ];
     View(vec![Block::properties(rows)])

@@ -78,7 +78,7 @@ pub(super) fn future(timestamp: Option<&Timestamp>) -> String {
 }
 
 /// `key=value` of a map, in the order of keys.
-pub(super) fn pairs<V: ToString>(map: &std::collections::HashMap<String, V>) -> String {
+pub(super) fn pairs<V: ToString>(map: &std::collections::BTreeMap<String, V>) -> String {
     let mut pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}={}", value.to_string())).collect();
     pairs.sort();
     pairs.join(" ")

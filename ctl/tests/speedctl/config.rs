@@ -105,6 +105,44 @@ fn an_export_is_the_document_or_a_whole_file() {
 }
 
 #[test]
+fn the_history_is_a_table_or_told_in_full() {
+    let double = Double::start(Script::with(vec![]));
+    let out = on(&double, "config history").done();
+    let rows = columns(&out);
+    assert_eq!(rows[0], ["REVISION", "WHEN", "WHO", "FROM", "WHAT", "CHANGES"]);
+    assert_eq!(rows[1][..5], ["6", "2001-09-09T01:46:40Z", "ann", "127.0.0.1", "ApplyConfig"]);
+    assert!(out.lines().nth(1).is_some_and(|line| line.ends_with("+ backends.api.b9.host: 127.0.0.1 and 2")), "{out}");
+    assert!(matches!(double.last(), Call::History(request) if request.page_size == 20));
+    let out = on(&double, "config history --limit 5 --changes").done();
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("revision 6: ApplyConfig (ann from 127.0.0.1, 2001-09-09T01:46:40Z)"));
+    assert_eq!(lines.by_ref().take(3).map(str::trim).collect::<Vec<_>>(), DIFFERENCES);
+    assert!(matches!(double.last(), Call::History(request) if request.page_size == 5));
+    assert_eq!(on(&double, "-o json config history").json()["revisions"][1]["what"], "first start");
+    on(&double, "config history --limit 0").failed(2);
+    let refusing = Double::start(Script::refusing(tonic::Status::permission_denied("not yours")));
+    assert!(on(&refusing, "config history").failed(1).contains("not yours"));
+}
+
+#[test]
+fn a_rollback_names_its_revision_and_tells_what_it_changes() {
+    let double = Double::start(Script::with(vec![]));
+    let out = on(&double, "config rollback 3").done();
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("configuration rolled back to revision 3 (revision 7)"));
+    assert_eq!(lines.collect::<Vec<_>>(), DIFFERENCES);
+    on(&double, "config rollback 3 --dry-run --expected-revision 6 --request-id x").done();
+    let Call::Rollback(request) = double.last() else { panic!("{:?}", double.last()) };
+    let options = MutationOptions { validate_only: true, expected_revision: Some(6), request_id: "x".into() };
+    assert_eq!((request.revision, request.options), (3, Some(options)));
+    assert_eq!(on(&double, "-o json config rollback 3").json()["revision"], "7");
+    on(&double, "config rollback").failed(2);
+    on(&double, "config rollback 0").failed(2);
+    let refusing = Double::start(Script::refusing(tonic::Status::not_found("there is no revision 3")));
+    assert!(on(&refusing, "config rollback 3").failed(4).contains("there is no revision 3"));
+}
+
+#[test]
 fn changes_are_forgotten_all_or_by_object_or_by_field() {
     let double = Double::start(Script::with(vec![]));
     for (words, first, sent) in [

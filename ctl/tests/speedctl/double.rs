@@ -1,6 +1,6 @@
 //! A proxy that answers from a script and remembers what it was asked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,8 @@ pub(crate) enum Call {
     GetConfig(GetConfigRequest),
     Apply(ApplyConfigRequest),
     Clear(ClearOverlayRequest),
+    History(ListRevisionsRequest),
+    Rollback(RollbackConfigRequest),
     Reload(ReloadConfigRequest),
     ServerStats,
     UpstreamStats(GetUpstreamStatsRequest),

@@ -1,6 +1,7 @@
 //! How an overlay is stored: a version and one row an object. Stable: a later version reads what this one wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,15 +49,18 @@ enum Word {
 impl Overlay {
     /// One row an object, for a store that keeps them apart.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
-        self.entries().map(|(object, entry)| {
-            let (change, order, origin) = match &entry.presence {
-                Presence::Added { order, origin } => (Word::Added, Some(*order), Some(origin.clone())),
-                Presence::Patched => (Word::Patched, None, None),
-                Presence::Removed(origin) => (Word::Removed, None, Some(origin.clone())),
-            };
-            let (fields, parked) = (entry.fields.clone(), entry.parked.clone());
-            Row { object: object.clone(), change, order, origin, fields, parked }
-        })
+        self.entries().map(|(object, entry)| Row::of(object, entry))
+    }
+
+    /// The objects of which two overlays say different things, each with what this one says.
+    pub fn changed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (Object, Option<Row>)> + 'a {
+        let objects: BTreeSet<&Object> = self.entries.keys().chain(other.entries.keys()).collect();
+        let differ = |object: &&Object| match (self.entries.get(object), other.entries.get(object)) {
+            (Some(one), Some(two)) => !Arc::ptr_eq(one, two) && one != two,
+            (one, two) => one.is_some() != two.is_some(),
+        };
+        let with_row = |object: &Object| (object.clone(), self.entry(object).map(|entry| Row::of(object, entry)));
+        objects.into_iter().filter(differ).map(with_row)
     }
 
     /// The overlay of these rows, or what is wrong with them.
@@ -79,6 +83,16 @@ impl Overlay {
 }
 
 impl Row {
+    fn of(object: &Object, entry: &Entry) -> Self {
+        let (change, order, origin) = match &entry.presence {
+            Presence::Added { order, origin } => (Word::Added, Some(*order), Some(origin.clone())),
+            Presence::Patched => (Word::Patched, None, None),
+            Presence::Removed(origin) => (Word::Removed, None, Some(origin.clone())),
+        };
+        let (fields, parked) = (entry.fields.clone(), entry.parked.clone());
+        Self { object: object.clone(), change, order, origin, fields, parked }
+    }
+
     /// Whose row it is.
     pub fn object(&self) -> &Object {
         &self.object

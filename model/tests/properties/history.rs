@@ -256,6 +256,9 @@ proptest! {
                 Step::Reload(file, rule) => {
                     let Ok((next, summary)) = layers.reload((*file).clone(), rule) else { continue };
                     let differs = !diff(layers.effective(), next.effective()).is_empty();
+                    let changed = layers.effective().changed_objects(next.effective());
+                    let parts = speedmimi_model::diff_of(layers.effective(), next.effective(), &changed);
+                    prop_assert_eq!(parts, diff(layers.effective(), next.effective()), "of what changed and of all");
                     let told = !(summary.added.is_empty() && summary.removed.is_empty() && summary.changed.is_empty());
                     prop_assert_eq!(differs, told);
                     let (again, nothing) = next.reload(*file, rule).expect("it fitted before");

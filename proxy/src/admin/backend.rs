@@ -6,59 +6,41 @@ use speedmimi_proto::v1::backend_service_server::BackendService;
 use tonic::{Request, Response, Status};
 
 use super::entry::source;
+use super::mutation::Mutation;
 use super::page::Page;
-use super::status::{self, Violations};
-use super::{caller, convert, entry, report};
-use crate::control::{Busy, Caller, Control, Done, Guard};
+use super::status::Violations;
+use super::{convert, entry, report};
+use crate::control::{Busy, Control, Done, Operation};
 
 /// The service over the control thread.
 #[derive(Debug)]
 pub(super) struct Backends(pub(super) Control);
 
 impl Backends {
-    async fn change(&self, change: Change, guard: Guard) -> Result<(u64, v1::BackendEntry), Status> {
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        let Done { revision, object, store, .. } = done;
-        let Some(Object::Backend { upstream, id }) = object else {
-            return Err(Status::internal("a change of a backend names none"));
-        };
-        let backend = entry::find(&store, &upstream, &id)?;
-        Ok((revision, entry::entry(&self.0, &store, &upstream, backend)))
-    }
-
-    async fn set_active(
+    /// Makes a change to a backend, and answers with what `shape` makes of the revision and the backend as it is then.
+    async fn change<R: prost::Message + Default + 'static>(
         &self,
-        by: Caller,
-        upstream: &str,
-        backend_id: &str,
-        options: Option<v1::MutationOptions>,
-        active: bool,
-    ) -> Result<(u64, v1::BackendEntry), Status> {
-        let named = Named::new(upstream, backend_id, by, options)?;
-        let change = Change::set(named.object(), "active", active);
-        self.change(change, named.guard).await
+        mutation: Mutation,
+        change: Change,
+        shape: fn(u64, Option<v1::BackendEntry>) -> R,
+    ) -> Result<Response<R>, Status> {
+        let respond = move |control: &Control, done: &Done| Ok(shape(done.revision, Some(shown(control, done)?)));
+        mutation.perform(&self.0, change.into(), respond).await
     }
 }
 
-/// A backend that a request names, and the conditions of the change.
-struct Named {
-    upstream: String,
-    id: String,
-    guard: Guard,
+/// The backend that was changed; as it was, where it is gone.
+fn shown(control: &Control, done: &Done) -> Result<v1::BackendEntry, Status> {
+    let Some(Object::Backend { upstream, id }) = &done.object else {
+        return Err(Status::internal("a change of a backend names none"));
+    };
+    let store = if done.store.revision_of(&Object::backend(upstream, id)) > 0 { &done.store } else { &done.before };
+    Ok(entry::entry(control, store, upstream, entry::find(store, upstream, id)?))
 }
 
-impl Named {
-    fn new(upstream: &str, id: &str, by: Caller, options: Option<v1::MutationOptions>) -> Result<Self, Status> {
-        let mut violations = Violations::default();
-        let id = convert::needed("backend_id", id, &mut violations).to_owned();
-        let guard = convert::guard(by, options, &mut violations);
-        violations.check()?;
-        Ok(Self { upstream: convert::upstream_name(upstream).to_owned(), id, guard })
-    }
-
-    fn object(&self) -> Object {
-        Object::backend(&self.upstream, &self.id)
-    }
+/// The backend that a request names.
+fn named(upstream: &str, id: &str, violations: &mut Violations) -> Object {
+    Object::backend(convert::upstream_name(upstream), convert::needed("backend_id", id, violations))
 }
 
 #[tonic::async_trait]
@@ -95,13 +77,15 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::GetBackendRequest>,
     ) -> Result<Response<v1::GetBackendResponse>, Status> {
-        let caller = caller::of(&request);
         let v1::GetBackendRequest { upstream, backend_id, explain } = request.into_inner();
-        let named = Named::new(&upstream, &backend_id, caller, None)?;
+        let mut violations = Violations::default();
+        let object = named(&upstream, &backend_id, &mut violations);
+        violations.check()?;
         let view = self.0.view();
-        let backend = entry::find(&view.store, &named.upstream, &named.id)?;
-        let backend = Some(entry::entry(&self.0, &view.store, &named.upstream, backend));
-        let fields = if explain { source::fields(view.store.layers(), &named.object()) } else { Vec::new() };
+        let upstream = convert::upstream_name(&upstream);
+        let backend = entry::find(&view.store, upstream, &backend_id)?;
+        let backend = Some(entry::entry(&self.0, &view.store, upstream, backend));
+        let fields = if explain { source::fields(view.store.layers(), &object) } else { Vec::new() };
         Ok(Response::new(v1::GetBackendResponse { backend, fields }))
     }
 
@@ -109,85 +93,87 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::AddBackendRequest>,
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::AddBackendRequest { upstream, backend, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(by, options, &mut violations);
+        let (mutation, request) = Mutation::open("AddBackend", request, &mut violations);
+        let v1::AddBackendRequest { upstream, backend, .. } = request;
         let backend = backend.unwrap_or_default();
         let object = Object::backend(convert::upstream_name(&upstream), &backend.id);
         let fields = convert::backend::fields(backend, &mut violations);
         violations.check()?;
-        let (revision, backend) = self.change(Change::Add { object, fields }, guard).await?;
-        Ok(Response::new(v1::AddBackendResponse { revision, backend: Some(backend) }))
+        let change = Change::Add { object, fields };
+        self.change(mutation, change, |revision, backend| v1::AddBackendResponse { revision, backend }).await
     }
 
     async fn update_backend(
         &self,
         request: Request<v1::UpdateBackendRequest>,
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::UpdateBackendRequest { upstream, backend, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(by, options, &mut violations);
+        let (mutation, request) = Mutation::open("UpdateBackend", request, &mut violations);
+        let v1::UpdateBackendRequest { upstream, backend, update_mask, .. } = request;
         let backend = backend.unwrap_or_default();
         let id = convert::needed("backend.id", &backend.id, &mut violations);
         let object = Object::backend(convert::upstream_name(&upstream), id);
         let fields = convert::backend::edits(backend, update_mask, &mut violations);
         violations.check()?;
-        let (revision, backend) = self.change(Change::Update { object, fields }, guard).await?;
-        Ok(Response::new(v1::UpdateBackendResponse { revision, backend: Some(backend) }))
+        let change = Change::Update { object, fields };
+        self.change(mutation, change, |revision, backend| v1::UpdateBackendResponse { revision, backend }).await
     }
 
     async fn remove_backend(
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::RemoveBackendRequest { upstream, backend_id, force, options } = request.into_inner();
-        let named = Named::new(&upstream, &backend_id, by, options)?;
-        // What is observed of it is gone when it is.
-        let view = self.0.view();
-        let backend = entry::find(&view.store, &named.upstream, &named.id)?;
-        let was = entry::entry(&self.0, &view.store, &named.upstream, backend);
-        let change = Change::Remove { object: named.object(), cascade: false };
-        let guard = Guard { busy: if force { Busy::Cut } else { Busy::Refuse }, ..named.guard };
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        Ok(Response::new(v1::RemoveBackendResponse { revision: done.revision, backend: Some(was) }))
+        let mut violations = Violations::default();
+        let (mut mutation, request) = Mutation::open("RemoveBackend", request, &mut violations);
+        let v1::RemoveBackendRequest { upstream, backend_id, force, .. } = request;
+        let object = named(&upstream, &backend_id, &mut violations);
+        violations.check()?;
+        mutation.guard.busy = if force { Busy::Cut } else { Busy::Refuse };
+        let change = Change::Remove { object, cascade: false };
+        self.change(mutation, change, |revision, backend| v1::RemoveBackendResponse { revision, backend }).await
     }
 
     async fn enable_backend(
         &self,
         request: Request<v1::EnableBackendRequest>,
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::EnableBackendRequest { upstream, backend_id, options } = request.into_inner();
-        let (revision, backend) = self.set_active(by, &upstream, &backend_id, options, true).await?;
-        Ok(Response::new(v1::EnableBackendResponse { revision, backend: Some(backend) }))
+        let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("EnableBackend", request, &mut violations);
+        let object = named(&request.upstream, &request.backend_id, &mut violations);
+        violations.check()?;
+        let change = Change::set(object, "active", true);
+        self.change(mutation, change, |revision, backend| v1::EnableBackendResponse { revision, backend }).await
     }
 
     async fn disable_backend(
         &self,
         request: Request<v1::DisableBackendRequest>,
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::DisableBackendRequest { upstream, backend_id, options } = request.into_inner();
-        let (revision, backend) = self.set_active(by, &upstream, &backend_id, options, false).await?;
-        Ok(Response::new(v1::DisableBackendResponse { revision, backend: Some(backend) }))
+        let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("DisableBackend", request, &mut violations);
+        let object = named(&request.upstream, &request.backend_id, &mut violations);
+        violations.check()?;
+        let change = Change::set(object, "active", false);
+        self.change(mutation, change, |revision, backend| v1::DisableBackendResponse { revision, backend }).await
     }
 
     async fn disconnect_backend(
         &self,
         request: Request<v1::DisconnectBackendRequest>,
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, options } = request.into_inner();
-        let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, by, options)?;
-        let done = self.0.disconnect(&upstream, &id, keep_enabled, guard).await;
-        let done = done.map_err(|error| status::refused(&error))?;
-        let view = self.0.view();
-        let backend = entry::find(&view.store, &upstream, &id)?;
-        let backend = Some(entry::entry(&self.0, &view.store, &upstream, backend));
-        Ok(Response::new(v1::DisconnectBackendResponse { revision: done.revision, backend, cut: done.cut }))
+        let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("DisconnectBackend", request, &mut violations);
+        let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, .. } = request;
+        named(&upstream, &backend_id, &mut violations);
+        violations.check()?;
+        let upstream = convert::upstream_name(&upstream).to_owned();
+        let operation = Operation::Disconnect { upstream, id: backend_id, keep_enabled };
+        let respond = |control: &Control, done: &Done| {
+            let backend = Some(shown(control, done)?);
+            Ok(v1::DisconnectBackendResponse { revision: done.revision, backend, cut: done.cut })
+        };
+        mutation.perform(&self.0, operation, respond).await
     }
 
     async fn report_performance(

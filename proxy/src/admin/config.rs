@@ -1,27 +1,22 @@
 //! `ConfigService`.
 
-use speedmimi_model::{Change, Config, Selector, parse};
+use speedmimi_model::{Change, Config, Layers, Selector, parse};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::config_service_server::ConfigService;
 use tonic::{Request, Response, Status};
 
 use super::entry::source;
+use super::mutation::Mutation;
 use super::status::{self, Violations};
-use super::{caller, convert};
-use crate::control::{Control, Done, Guard};
+use crate::control::{Control, Done, Operation, Plan};
 
 mod hash;
+mod history;
 mod named;
 
 /// The service over the control thread.
 #[derive(Debug)]
 pub(super) struct Configuration(pub(super) Control);
-
-impl Configuration {
-    async fn change(&self, change: Change, guard: Guard) -> Result<Done, Status> {
-        self.0.change(change, guard).await.map_err(|error| status::refused(&error))
-    }
-}
 
 #[tonic::async_trait]
 impl ConfigService for Configuration {
@@ -64,57 +59,89 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::ApplyConfigRequest>,
     ) -> Result<Response<v1::ApplyConfigResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::ApplyConfigRequest { document, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(by, options, &mut violations);
+        let (mutation, v1::ApplyConfigRequest { document, .. }) =
+            Mutation::open("ApplyConfig", request, &mut violations);
         violations.check()?;
         // A long document must not keep others waiting.
         let read = tokio::task::spawn_blocking(move || parse(DOCUMENT, &document)).await;
         let read = read.map_err(|_| Status::unavailable("the process is stopping"))?;
         let config = read.map_err(|faults| status::faults(DOCUMENT, &faults))?;
-        let done = self.change(Change::Apply(Box::new(config)), guard).await?;
-        let differences = source::differences(done.differences());
-        Ok(Response::new(v1::ApplyConfigResponse { revision: done.revision, differences }))
+        let respond = |_: &Control, done: &Done| {
+            let differences = source::differences(done.differences());
+            Ok(v1::ApplyConfigResponse { revision: done.revision, differences })
+        };
+        mutation.perform(&self.0, Change::Apply(Box::new(config)).into(), respond).await
     }
 
     async fn reload_config(
         &self,
         request: Request<v1::ReloadConfigRequest>,
     ) -> Result<Response<v1::ReloadConfigResponse>, Status> {
-        let by = caller::of(&request);
         let mut violations = Violations::default();
-        let guard = convert::guard(by, request.into_inner().options, &mut violations);
+        let (mutation, _) = Mutation::open("ReloadConfig", request, &mut violations);
         violations.check()?;
-        let done = self.0.reload(guard).await.map_err(|error| status::refused(&error))?;
-        Ok(Response::new(v1::ReloadConfigResponse {
-            revision: done.revision,
-            conflicts: done.summary.conflicts,
-            differences: source::differences(done.differences),
-        }))
+        let respond = |_: &Control, done: &Done| {
+            Ok(v1::ReloadConfigResponse {
+                revision: done.revision,
+                conflicts: done.summary.as_ref().map(|summary| summary.conflicts.clone()).unwrap_or_default(),
+                differences: source::differences(done.differences()),
+            })
+        };
+        mutation.reload(&self.0, respond).await
     }
 
     async fn clear_overlay(
         &self,
         request: Request<v1::ClearOverlayRequest>,
     ) -> Result<Response<v1::ClearOverlayResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::ClearOverlayRequest { object, field, options } = request.into_inner();
         let mut violations = Violations::default();
-        let guard = convert::guard(by, options, &mut violations);
+        let (mutation, v1::ClearOverlayRequest { object, field, .. }) =
+            Mutation::open("ClearOverlay", request, &mut violations);
         if object.is_empty() && !field.is_empty() {
             violations.push("object", "is needed where a field is named");
         }
         violations.check()?;
-        let selector = if object.is_empty() {
-            Selector::All
-        } else {
-            let object = named::find(self.0.view().store.layers(), &object)?;
-            if field.is_empty() { Selector::Object(object) } else { Selector::Field(object, field) }
+        // Which object a name means depends on what there is.
+        let plan = move |layers: &Layers| {
+            let selector = if object.is_empty() {
+                Selector::All
+            } else {
+                let object = named::find(layers, &object)?;
+                if field.is_empty() { Selector::Object(object) } else { Selector::Field(object, field.clone()) }
+            };
+            Ok(Change::Clear(selector))
         };
-        let done = self.change(Change::Clear(selector), guard).await?;
-        let differences = source::differences(done.differences());
-        Ok(Response::new(v1::ClearOverlayResponse { revision: done.revision, differences }))
+        let respond = |_: &Control, done: &Done| {
+            let differences = source::differences(done.differences());
+            Ok(v1::ClearOverlayResponse { revision: done.revision, differences })
+        };
+        mutation.perform(&self.0, Operation::Plan(Plan::new(plan)), respond).await
+    }
+
+    async fn list_revisions(
+        &self,
+        request: Request<v1::ListRevisionsRequest>,
+    ) -> Result<Response<v1::ListRevisionsResponse>, Status> {
+        history::list(&self.0, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn rollback_config(
+        &self,
+        request: Request<v1::RollbackConfigRequest>,
+    ) -> Result<Response<v1::RollbackConfigResponse>, Status> {
+        let mut violations = Violations::default();
+        let (mutation, v1::RollbackConfigRequest { revision, .. }) =
+            Mutation::open("RollbackConfig", request, &mut violations);
+        if revision == 0 {
+            violations.push("revision", "is needed: the revision to go back to, 1 or more");
+        }
+        violations.check()?;
+        let respond = |_: &Control, done: &Done| {
+            let differences = source::differences(done.differences());
+            Ok(v1::RollbackConfigResponse { revision: done.revision, differences })
+        };
+        mutation.perform(&self.0, Operation::Rollback(revision), respond).await
     }
 }
 

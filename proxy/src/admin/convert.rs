@@ -8,7 +8,6 @@ use speedmimi_model::Edit;
 use speedmimi_proto::v1;
 
 use super::status::Violations;
-use crate::control::{Caller, Guard};
 
 pub(super) mod backend;
 mod check;
@@ -26,16 +25,6 @@ pub(super) fn needed<'a>(field: &str, name: &'a str, violations: &mut Violations
         violations.push(field, "is needed");
     }
     name
-}
-
-/// Conditions of a change.
-pub(super) fn guard(by: Caller, options: Option<v1::MutationOptions>, violations: &mut Violations) -> Guard {
-    let options = options.unwrap_or_default();
-    if !options.request_id.is_empty() {
-        violations.push("options.request_id", "not available in this version; leave it empty");
-    }
-    let v1::MutationOptions { validate_only, expected_revision, .. } = options;
-    Guard { by, validate_only, expected_revision, ..Guard::default() }
 }
 
 /// The paths that an update names; none: whatever is set. A path may stand for all fields below it.

@@ -5,22 +5,16 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::route_service_server::RouteService;
 use tonic::{Request, Response, Status};
 
+use super::convert;
 use super::entry::{route as entry, source};
+use super::mutation::Mutation;
 use super::page::Page;
-use super::status::{self, Violations};
-use super::{caller, convert};
-use crate::control::{Control, Guard};
+use super::status::Violations;
+use crate::control::{Control, Done};
 
 /// The service over the control thread.
 #[derive(Debug)]
 pub(super) struct Routes(pub(super) Control);
-
-impl Routes {
-    async fn change(&self, name: &str, change: Change, guard: Guard) -> Result<(u64, v1::RouteEntry), Status> {
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        Ok((done.revision, entry::entry(&done.store, name, entry::find(&done.store, name)?)))
-    }
-}
 
 #[tonic::async_trait]
 impl RouteService for Routes {
@@ -54,49 +48,50 @@ impl RouteService for Routes {
     }
 
     async fn add_route(&self, request: Request<v1::AddRouteRequest>) -> Result<Response<v1::AddRouteResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::AddRouteRequest { route, options } = request.into_inner();
         let mut violations = Violations::default();
+        let (mutation, v1::AddRouteRequest { route, .. }) = Mutation::open("AddRoute", request, &mut violations);
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
-        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::route::fields(route, &mut violations);
         violations.check()?;
         let change = Change::Add { object: Object::Route(name.clone()), fields };
-        let (revision, route) = self.change(&name, change, guard).await?;
-        Ok(Response::new(v1::AddRouteResponse { revision, route: Some(route) }))
+        let respond = move |_: &Control, done: &Done| {
+            Ok(v1::AddRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name)?) })
+        };
+        mutation.perform(&self.0, change.into(), respond).await
     }
 
     async fn update_route(
         &self,
         request: Request<v1::UpdateRouteRequest>,
     ) -> Result<Response<v1::UpdateRouteResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::UpdateRouteRequest { route, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("UpdateRoute", request, &mut violations);
+        let v1::UpdateRouteRequest { route, update_mask, .. } = request;
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
-        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::route::edits(route, update_mask, &mut violations);
         violations.check()?;
         let change = Change::Update { object: Object::Route(name.clone()), fields };
-        let (revision, route) = self.change(&name, change, guard).await?;
-        Ok(Response::new(v1::UpdateRouteResponse { revision, route: Some(route) }))
+        let respond = move |_: &Control, done: &Done| {
+            Ok(v1::UpdateRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name)?) })
+        };
+        mutation.perform(&self.0, change.into(), respond).await
     }
 
     async fn remove_route(
         &self,
         request: Request<v1::RemoveRouteRequest>,
     ) -> Result<Response<v1::RemoveRouteResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::RemoveRouteRequest { route: name, options } = request.into_inner();
         let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("RemoveRoute", request, &mut violations);
+        let v1::RemoveRouteRequest { route: name, .. } = request;
         convert::needed("route", &name, &mut violations);
-        let guard = convert::guard(by, options, &mut violations);
         violations.check()?;
         let change = Change::Remove { object: Object::Route(name.clone()), cascade: false };
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        let route = entry::entry(&done.before, &name, entry::find(&done.before, &name)?);
-        Ok(Response::new(v1::RemoveRouteResponse { revision: done.revision, route: Some(route) }))
+        let respond = move |_: &Control, done: &Done| {
+            Ok(v1::RemoveRouteResponse { revision: done.revision, route: Some(entry::named(&done.before, &name)?) })
+        };
+        mutation.perform(&self.0, change.into(), respond).await
     }
 }

@@ -52,12 +52,24 @@ impl ServerService for Server {
             admin: facts.admin.clone().unwrap_or_default(),
             revision: view.store.revision(),
             config_path: control.file().map(|path| path.display().to_string()).unwrap_or_default(),
-            changes_are_volatile: true,
-            note: "changes made through the API are volatile: they live in memory and are lost when the process ends"
-                .to_owned(),
+            changes_are_volatile: control.home().dir.is_none(),
+            note: note(control).to_owned(),
+            state_dir: control.home().dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
+            state_problem: control.home().problem().unwrap_or_default(),
             max_conn: view.snapshot.server.max_conn,
             descriptors: facts.descriptors,
             draining: lifecycle.phase() == Phase::Draining,
         }))
+    }
+}
+
+/// What becomes of changes when the process ends, for people.
+fn note(control: &Control) -> &'static str {
+    match (&control.home().dir, control.file()) {
+        (Some(_), _) => "changes made through the API are kept: they are there after a restart",
+        (None, Some(_)) => "changes made through the API end with the process: state.persist is false",
+        (None, None) => {
+            "changes made through the API end with the process: it was started without a configuration file"
+        }
     }
 }

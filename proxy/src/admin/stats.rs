@@ -1,6 +1,6 @@
 //! `StatsService`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::stats_service_server::StatsService;
@@ -138,7 +138,7 @@ fn totals(classes: [u64; 5], bytes_received: u64, bytes_sent: u64) -> v1::Totals
 }
 
 /// Requests by reason, those that never occurred left out.
-fn reasons(live: &Live) -> HashMap<String, u64> {
+fn reasons(live: &Live) -> BTreeMap<String, u64> {
     let routes = live.routes();
     Reason::ALL
         .iter()

@@ -102,6 +102,16 @@ pub(super) fn refused(error: &Refused) -> Status {
             (Code::FailedPrecondition, info("RESTART_NEEDED", [("fields", fields.join(","))]))
         }
         Refused::NoFile => (Code::FailedPrecondition, info("NO_CONFIG_FILE", [])),
+        Refused::State(_) => (Code::FailedPrecondition, info("STATE_UNWRITABLE", [])),
+        Refused::RequestIdTaken(id) => {
+            let description = format!("{id:?} was used for another call; take a new one for each call");
+            return invalid(&[Violation { field: "options.request_id".into(), description }]);
+        }
+        Refused::NoSuchRevision { revision, oldest, current } => {
+            let [revision, oldest, current] = [revision, oldest, current].map(ToString::to_string);
+            let reach = [("revision", revision), ("oldest_revision", oldest), ("current_revision", current)];
+            (Code::NotFound, info("REVISION_NOT_FOUND", reach))
+        }
         Refused::Stopping => (Code::Unavailable, info("STOPPING", [])),
     };
     Status::with_error_details(code, error.to_string(), details)

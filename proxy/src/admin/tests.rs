@@ -42,7 +42,7 @@ impl Proxy {
         let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
         let setup =
             Setup { config, file: None, live: live.clone(), lifecycle: lifecycle.clone(), descriptors: 100_000 };
-        let (controller, control) = Controller::prepare(setup).await;
+        let (controller, control) = Controller::prepare(setup).await.expect("nothing is stored");
         tokio::spawn(controller.run(Mailboxes(Vec::new())));
         let facts = Facts { listeners: Vec::new(), grpc: Some(uri.clone()), admin: None, descriptors: 9 };
         let faces = start(Some(endpoint), None, &control, facts).await.expect("it starts");

@@ -5,23 +5,16 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::upstream_service_server::UpstreamService;
 use tonic::{Request, Response, Status};
 
+use super::convert;
 use super::entry::{source, upstream as entry};
+use super::mutation::Mutation;
 use super::page::Page;
-use super::status::{self, Violations};
-use super::{caller, convert};
-use crate::control::{Control, Guard};
+use super::status::Violations;
+use crate::control::{Control, Done};
 
 /// The service over the control thread.
 #[derive(Debug)]
 pub(super) struct Upstreams(pub(super) Control);
-
-impl Upstreams {
-    async fn change(&self, name: &str, change: Change, guard: Guard) -> Result<(u64, v1::UpstreamEntry), Status> {
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        let upstream = entry::find(&done.store, name)?;
-        Ok((done.revision, entry::entry(&self.0, &done.store, name, upstream)))
-    }
-}
 
 #[tonic::async_trait]
 impl UpstreamService for Upstreams {
@@ -60,51 +53,54 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::AddUpstreamRequest>,
     ) -> Result<Response<v1::AddUpstreamResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::AddUpstreamRequest { upstream, options } = request.into_inner();
         let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("AddUpstream", request, &mut violations);
+        let v1::AddUpstreamRequest { upstream, .. } = request;
         let upstream = upstream.unwrap_or_default();
         let name = convert::needed("upstream.name", &upstream.name, &mut violations).to_owned();
-        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::upstream::fields(upstream, &mut violations);
         violations.check()?;
         let change = Change::Add { object: Object::Upstream(name.clone()), fields };
-        let (revision, upstream) = self.change(&name, change, guard).await?;
-        Ok(Response::new(v1::AddUpstreamResponse { revision, upstream: Some(upstream) }))
+        let respond = move |control: &Control, done: &Done| {
+            let upstream = Some(entry::named(control, &done.store, &name)?);
+            Ok(v1::AddUpstreamResponse { revision: done.revision, upstream })
+        };
+        mutation.perform(&self.0, change.into(), respond).await
     }
 
     async fn update_upstream(
         &self,
         request: Request<v1::UpdateUpstreamRequest>,
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::UpdateUpstreamRequest { upstream, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("UpdateUpstream", request, &mut violations);
+        let v1::UpdateUpstreamRequest { upstream, update_mask, .. } = request;
         let upstream = upstream.unwrap_or_default();
         let name = convert::upstream_name(&upstream.name).to_owned();
-        let guard = convert::guard(by, options, &mut violations);
         let fields = convert::upstream::edits(upstream, update_mask, &mut violations);
         violations.check()?;
         let change = Change::Update { object: Object::Upstream(name.clone()), fields };
-        let (revision, upstream) = self.change(&name, change, guard).await?;
-        Ok(Response::new(v1::UpdateUpstreamResponse { revision, upstream: Some(upstream) }))
+        let respond = move |control: &Control, done: &Done| {
+            let upstream = Some(entry::named(control, &done.store, &name)?);
+            Ok(v1::UpdateUpstreamResponse { revision: done.revision, upstream })
+        };
+        mutation.perform(&self.0, change.into(), respond).await
     }
 
     async fn remove_upstream(
         &self,
         request: Request<v1::RemoveUpstreamRequest>,
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
-        let by = caller::of(&request);
-        let v1::RemoveUpstreamRequest { upstream: name, force, options } = request.into_inner();
         let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("RemoveUpstream", request, &mut violations);
+        let v1::RemoveUpstreamRequest { upstream: name, force, .. } = request;
         convert::needed("upstream", &name, &mut violations);
-        let guard = convert::guard(by, options, &mut violations);
         violations.check()?;
-        // What is observed of its backends is gone when they are.
-        let view = self.0.view();
-        let was = entry::entry(&self.0, &view.store, &name, entry::find(&view.store, &name)?);
-        let change = Change::Remove { object: Object::Upstream(name), cascade: force };
-        let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
-        Ok(Response::new(v1::RemoveUpstreamResponse { revision: done.revision, upstream: Some(was) }))
+        let change = Change::Remove { object: Object::Upstream(name.clone()), cascade: force };
+        let respond = move |control: &Control, done: &Done| {
+            let upstream = Some(entry::named(control, &done.before, &name)?);
+            Ok(v1::RemoveUpstreamResponse { revision: done.revision, upstream })
+        };
+        mutation.perform(&self.0, change.into(), respond).await
     }
 }

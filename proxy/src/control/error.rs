@@ -1,6 +1,10 @@
 //! Why a change is refused. A refused change changed nothing.
 
+use std::sync::Arc;
+
 use speedmimi_model::{ChangeError, Faults, Object, ReloadError};
+
+use super::persist::StoreError;
 
 /// Why the control thread does not do what it is asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,9 +42,33 @@ pub enum Refused {
     /// There is no file to read again.
     #[error("the process was started without a configuration file")]
     NoFile,
+    /// The change cannot be kept, so it is not made.
+    #[error("the change cannot be kept, and was not made: {0}")]
+    State(Arc<StoreError>),
+    /// Another call had this name.
+    #[error("request_id {0:?} was used for another call; take a new one for each call that is not a repeat")]
+    RequestIdTaken(String),
+    /// There is nothing to go back to.
+    #[error("there is no revision {revision} to go back to; the history reaches from {oldest} to {current}")]
+    NoSuchRevision {
+        /// What was asked for.
+        revision: u64,
+        /// The oldest there is.
+        oldest: u64,
+        /// The one in force.
+        current: u64,
+    },
     /// The process is ending.
     #[error("the process is stopping")]
     Stopping,
+}
+
+impl Refused {
+    /// Whether the same call would be refused again by what was asked, so that a repeat is answered from memory. What
+    /// the machine refuses may pass.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(self, Self::State(_) | Self::Stopping | Self::Load(_))
+    }
 }
 
 /// Why a configuration file gives no configuration.

@@ -2,46 +2,39 @@
 
 use std::path::Path;
 
-use speedmimi_model::{Config, ReloadSummary};
-use tokio::sync::oneshot;
+use speedmimi_model::Config;
 
 use super::error::LoadError;
-use super::{Command, Control, Guard, Refused, Reloaded};
+use super::{Answer, Call, Control, Guard, Operation, Refused};
 
 impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
     /// whoever asks.
-    pub async fn reload(&self, guard: Guard) -> Result<Reloaded, Refused> {
-        let validate_only = guard.validate_only;
+    pub async fn reload(&self, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
-        let result = self.try_reload(guard).await;
-        if !validate_only {
-            self.shared.lifecycle.count_reload(result.is_ok());
+        if let Some(call) = call.clone().filter(|_| !guard.validate_only)
+            && let Some(known) = self.recall(call).await?
+        {
+            return Ok(known);
         }
-        match &result {
-            Ok(done) => {
-                let ReloadSummary { added, removed, changed, conflicts } = &done.summary;
-                tracing::info!(
-                    revision = done.revision,
-                    validate_only,
-                    ?added,
-                    ?removed,
-                    ?changed,
-                    ?conflicts,
-                    "configuration reloaded"
-                );
+        let validate_only = guard.validate_only;
+        match self.read_again().await {
+            Ok(config) => self.perform(Operation::Reload(Box::new(config)), guard, call).await,
+            Err(error) => {
+                if !validate_only {
+                    self.shared.lifecycle.count_reload(false);
+                }
+                tracing::error!(%error, validate_only, "reload refused, nothing was changed");
+                Err(error)
             }
-            Err(error) => tracing::error!(%error, validate_only, "reload refused, nothing was changed"),
         }
-        result
     }
 
-    async fn try_reload(&self, guard: Guard) -> Result<Reloaded, Refused> {
+    async fn read_again(&self) -> Result<Config, Refused> {
         let path = self.shared.file.clone().ok_or(Refused::NoFile)?;
         let read = tokio::task::spawn_blocking(move || load(&path)).await;
-        let config = Box::new(read.map_err(|_| Refused::Stopping)??);
-        self.ask(|reply: oneshot::Sender<_>| Command::Reload { config, guard, looked_up: false, reply }).await
+        Ok(read.map_err(|_| Refused::Stopping)??)
     }
 }
 

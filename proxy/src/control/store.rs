@@ -17,6 +17,8 @@ const FIRST_REVISION: u64 = 1;
 pub struct Guard {
     /// Who asks.
     pub by: Caller,
+    /// The name of the call, for people: `UpdateBackend`.
+    pub verb: &'static str,
     /// Do everything but publish.
     pub validate_only: bool,
     /// Refuse unless the object is at this revision; an object that does not exist is at 0.
@@ -41,8 +43,10 @@ pub enum Busy {
 pub struct Store {
     layers: Layers,
     revision: u64,
-    /// Objects changed since the start; the others are at [`FIRST_REVISION`].
+    /// Objects changed since the first start; the others are at [`FIRST_REVISION`].
     revisions: Arc<BTreeMap<Object, u64>>,
+    /// What the last revision changed.
+    touched: Arc<[Object]>,
     /// Backends cut off by an operator until they are enabled. No part of the configuration: makes no revision.
     disconnected: Arc<BTreeSet<(String, String)>>,
 }
@@ -54,8 +58,27 @@ impl Store {
             layers: Layers::new(config),
             revision: FIRST_REVISION,
             revisions: Arc::default(),
+            touched: Arc::default(),
             disconnected: Arc::default(),
         }
+    }
+
+    /// The store of a process that goes on from where another ended, at revision 0 where there was none; what changed
+    /// since then makes a revision.
+    pub(super) fn resumed(
+        layers: Layers,
+        revision: u64,
+        revisions: BTreeMap<Object, u64>,
+        disconnected: BTreeSet<(String, String)>,
+        changed: Vec<Object>,
+    ) -> Self {
+        let (revisions, disconnected) = (Arc::new(revisions), Arc::new(disconnected));
+        let mut store = Self { layers, revision, revisions, touched: Arc::default(), disconnected };
+        store.forget_disconnected();
+        if !changed.is_empty() || revision < FIRST_REVISION {
+            store.touch(changed);
+        }
+        store
     }
 
     /// The configuration in force.
@@ -77,6 +100,16 @@ impl Store {
     pub fn revision_of(&self, object: &Object) -> u64 {
         let exists = self.config().contains(object);
         if exists { self.revisions.get(object).copied().unwrap_or(FIRST_REVISION) } else { 0 }
+    }
+
+    /// What the last revision changed: objects that are not what they were before it, or not there any more.
+    pub(super) fn touched(&self) -> &[Object] {
+        &self.touched
+    }
+
+    /// Backends that an operator cut off.
+    pub(super) fn disconnected(&self) -> &BTreeSet<(String, String)> {
+        &self.disconnected
     }
 
     /// Whether a backend takes exchanges, as far as operators are concerned.
@@ -110,16 +143,9 @@ impl Store {
         Ok((next, object))
     }
 
-    /// The store after a backend was cut off, and its revision, which that does not change.
-    pub fn disconnect(
-        &self,
-        upstream: &str,
-        id: &str,
-        keep_enabled: bool,
-        guard: &Guard,
-    ) -> Result<(Self, u64), Refused> {
+    /// The store after a backend was cut off, which makes no revision.
+    pub fn disconnect(&self, upstream: &str, id: &str, keep_enabled: bool, guard: &Guard) -> Result<Self, Refused> {
         let object = Object::backend(upstream, id);
-        let revision = self.revision_of(&object);
         // The same words as for any other change to a backend that is not there.
         self.layers.existing(&object)?;
         self.check(Some(&object), guard)?;
@@ -127,7 +153,7 @@ impl Store {
         if !keep_enabled {
             Arc::make_mut(&mut next.disconnected).insert((upstream.to_owned(), id.to_owned()));
         }
-        Ok((next, revision))
+        Ok(next)
     }
 
     /// The store over a new file, and what that changes.
@@ -168,12 +194,20 @@ impl Store {
         self.disconnected.contains(&key) && Arc::make_mut(&mut self.disconnected).remove(&key)
     }
 
-    /// Moves to the next revision, which is that of these objects from now on.
+    /// Moves to the next revision, which is that of these objects from now on. One that is gone has none.
     fn touch(&mut self, objects: impl IntoIterator<Item = Object>) {
         self.revision += 1;
         let revision = self.revision;
+        let config = self.layers.effective().clone();
+        self.touched = objects.into_iter().collect();
         let revisions = Arc::make_mut(&mut self.revisions);
-        revisions.extend(objects.into_iter().map(|object| (object, revision)));
+        for object in &*self.touched {
+            if config.contains(object) {
+                revisions.insert(object.clone(), revision);
+            } else {
+                revisions.remove(object);
+            }
+        }
     }
 }
 

@@ -1,24 +1,32 @@
-//! The task that owns the configuration. One command at a time, each either done whole or refused whole.
+//! The task that owns the configuration. Operations take their turns, each either done whole or refused whole; what
+//! waits together is made durable together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use speedmimi_model::{Change, Config, Object, diff};
+use speedmimi_model::Config;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::journal::{self, Journal};
+use super::operation::Ask;
+use super::persist::StoreError;
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
-use super::store::{Busy, Store};
+use super::store::Store;
 use super::view::View;
-use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Refused, Reloaded, Shared};
-use crate::live::{BackendRef, Live};
+use super::{Command, Control, Lifecycle, QUEUE, Refused, Shared};
+use crate::live::Live;
 use crate::snapshot::Snapshot;
 use crate::telemetry::windows;
 use crate::worker::mailbox::Mailboxes;
+
+mod turn;
+
+/// Operations that share a commit at most; what they hold is in memory until it is on the disk.
+const GROUP: usize = 64;
 
 /// What the control thread starts from.
 #[derive(Debug)]
@@ -43,21 +51,25 @@ pub struct Controller {
     publisher: Publisher,
     shared: Arc<Shared>,
     view: watch::Sender<Arc<View>>,
+    journal: Journal,
     commands: mpsc::Receiver<Command>,
+    /// What waits for its turn.
+    waiting: VecDeque<Ask>,
     /// Answers of look-ups, with the command that waited for them.
     found: mpsc::UnboundedReceiver<Found>,
     finder: mpsc::UnboundedSender<Found>,
     next_look_up: Instant,
 }
 
-type Found = (HashMap<Name, Arc<[SocketAddr]>>, Option<Command>);
+type Found = (HashMap<Name, Arc<[SocketAddr]>>, Option<Ask>);
 
 impl Controller {
     /// Resolves the names of the configuration, as far as that goes in [`resolve::PATIENCE`], and compiles the first
-    /// snapshot. Gates open here: workers may be started with it.
-    pub async fn prepare(setup: Setup) -> (Self, Control) {
+    /// snapshot. Gates open here: workers may be started with it. What was changed through the API before, and kept,
+    /// lies over the configuration.
+    pub async fn prepare(setup: Setup) -> Result<(Self, Control), StoreError> {
         let Setup { config, file, live, lifecycle, descriptors } = setup;
-        let store = Store::new(config);
+        let (store, journal) = journal::open(config, file.as_deref()).await?;
         let mut names = Names::default();
         let used = publish::names(store.config());
         names.retain(&used);
@@ -77,11 +89,15 @@ impl Controller {
             reports: parking_lot::Mutex::default(),
             findings: publisher.findings(),
             file,
+            home: journal.home(),
             reloading: tokio::sync::Mutex::new(()),
         });
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
-        (Self { store, names, publisher, shared, view, commands, found, finder, next_look_up }, control)
+        let waiting = VecDeque::new();
+        let controller =
+            Self { store, names, publisher, shared, view, journal, commands, waiting, found, finder, next_look_up };
+        Ok((controller, control))
     }
 
     /// The snapshot that workers start with.
@@ -98,14 +114,16 @@ impl Controller {
         loop {
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(command) => self.act(command).await,
+                    Some(command) => {
+                        self.act(command).await;
+                        self.catch_up().await;
+                    }
                     None => return,
                 },
                 Some((found, waiting)) = self.found.recv() => {
                     self.take_addresses(found).await;
-                    if let Some(command) = waiting {
-                        self.act(command).await;
-                    }
+                    self.waiting.extend(waiting);
+                    self.catch_up().await;
                 }
                 _ = ticks.tick() => self.tick(),
                 () = sleep_until(self.next_look_up) => self.look_up_again(),
@@ -113,95 +131,28 @@ impl Controller {
         }
     }
 
+    /// Answers what only looks; the rest waits for its turn.
     async fn act(&mut self, command: Command) {
         match command {
-            Command::Change(job) => self.change(job).await,
-            Command::Reload { config, guard, looked_up, reply } => {
-                let (next, summary) = match self.store.reload((*config).clone(), &guard) {
-                    Ok(planned) => planned,
-                    Err(refused) => return drop(reply.send(Err(refused))),
-                };
-                if !guard.validate_only
-                    && !looked_up
-                    && let Some(missing) = self.missing(next.config())
-                {
-                    let again = Command::Reload { config, guard, looked_up: true, reply };
-                    return self.look_up(missing, Some(again));
-                }
-                let differences = diff(self.store.config(), next.config());
-                if !guard.validate_only {
-                    self.install(next).await;
-                }
-                drop(reply.send(Ok(Reloaded { revision: self.store.revision(), summary, differences })));
-            }
-            Command::Disconnect { upstream, id, keep_enabled, guard, reply } => {
-                let answer = match self.store.disconnect(&upstream, &id, keep_enabled, &guard) {
-                    Err(refused) => Err(refused),
-                    Ok((next, revision)) => {
-                        let state = self.shared.live.find_backend(&upstream, &id);
-                        let cut = state.as_ref().map_or(0, |state| state.slots.in_flight());
-                        if !guard.validate_only
-                            && let Some(state) = state
-                        {
-                            // The gate first: what is cut must not come back at once.
-                            self.install(next).await;
-                            self.publisher.cut(state.uid).await;
-                            tracing::info!(upstream, backend = id, keep_enabled, cut, "disconnected through the API");
-                        }
-                        Ok(Disconnected { revision, cut })
-                    }
-                };
-                drop(reply.send(answer));
+            Command::Ask(ask) => self.waiting.push_back(ask),
+            Command::Recall { call, reply } => drop(reply.send(self.recall(&call).transpose())),
+            Command::History { before, limit, reply } => {
+                let found = self.journal.history(before, limit).await;
+                drop(reply.send(found.map_err(Refused::State)));
             }
         }
     }
 
-    async fn change(&mut self, job: Job) {
-        let (next, object) = match self.store.change(&job.change, &job.guard, now()) {
-            Ok(planned) => planned,
-            Err(refused) => return drop(job.reply.send(Err(refused))),
-        };
-        let removed = self.removed_backend(&job.change);
-        let in_flight = removed.as_ref().map_or(0, |state| state.slots.in_flight());
-        if let Some(object) = object.clone().filter(|_| in_flight > 0 && job.guard.busy == Busy::Refuse) {
-            return drop(job.reply.send(Err(Refused::Busy { object, in_flight })));
-        }
-        let before = self.store.clone();
-        if job.guard.validate_only {
-            let done = Done { revision: self.revision_of(object.as_ref()), object, before, store: next };
-            return drop(job.reply.send(Ok(done)));
-        }
-        if !job.looked_up
-            && let Some(missing) = self.missing(next.config())
-        {
-            return self.look_up(missing, Some(Command::Change(Job { looked_up: true, ..job })));
-        }
-        if next.revision() != self.store.revision() {
-            self.install(next).await;
-            if let Some(state) = removed.filter(|_| job.guard.busy == Busy::Cut) {
-                // The gate is closed by now: what is cut does not come back.
-                self.publisher.cut(state.uid).await;
+    /// Does what waits, as much of it together as fits.
+    async fn catch_up(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.act(command).await;
+            if self.waiting.len() >= GROUP {
+                break;
             }
-            let what = object.as_ref().map_or_else(|| "configuration".to_owned(), ToString::to_string);
-            tracing::info!(object = what, revision = self.store.revision(), "changed through the API");
         }
-        let done = Done { revision: self.revision_of(object.as_ref()), object, before, store: self.store.clone() };
-        drop(job.reply.send(Ok(done)));
-    }
-
-    /// The revision of an object, or of everything where it is not there.
-    fn revision_of(&self, object: Option<&Object>) -> u64 {
-        let own = object.map(|object| self.store.revision_of(object)).filter(|&revision| revision > 0);
-        own.unwrap_or(self.store.revision())
-    }
-
-    /// The backend that a change removes by its name.
-    fn removed_backend(&self, change: &Change) -> Option<BackendRef> {
-        match change {
-            Change::Remove { object: Object::Backend { upstream, id }, .. } => {
-                self.shared.live.find_backend(upstream, id)
-            }
-            _ => None,
+        while !self.waiting.is_empty() {
+            self.turn().await;
         }
     }
 
@@ -231,7 +182,7 @@ impl Controller {
         (!missing.is_empty()).then_some(missing)
     }
 
-    fn look_up(&self, names: BTreeSet<Name>, then: Option<Command>) {
+    fn look_up(&self, names: BTreeSet<Name>, then: Option<Ask>) {
         let finder = self.finder.clone();
         tokio::spawn(async move {
             let found = resolve::look_up(names, resolve::PATIENCE).await;
@@ -257,9 +208,4 @@ impl Controller {
         let known: BTreeSet<u64> = self.shared.live.backends().iter().map(|backend| backend.uid).collect();
         self.shared.reports.lock().retain(|uid| known.contains(&uid));
     }
-}
-
-/// Microseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }

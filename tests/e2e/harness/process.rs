@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 use super::wait::{eventually, eventually_some};
 
@@ -44,6 +45,7 @@ pub struct Process {
     out: Lines,
     log: Lines,
     readers: Vec<JoinHandle<()>>,
+    _state: TempDir,
 }
 
 impl Process {
@@ -54,6 +56,12 @@ impl Process {
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("SPEEDCTL_") || key == "RUST_LOG") {
             command.env_remove(key);
         }
+        // What is kept of a test is its own, and goes with it.
+        command.env_remove("STATE_DIRECTORY");
+        let state = tempfile::tempdir().expect("a temporary folder can be made");
+        if command.get_envs().all(|(key, _)| key != "XDG_STATE_HOME") {
+            command.env("XDG_STATE_HOME", state.path());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let (out, log) = (Lines::default(), Lines::default());
@@ -61,7 +69,7 @@ impl Process {
             out.follow(child.stdout.take().expect("stdout is piped")),
             log.follow(child.stderr.take().expect("stderr is piped")),
         ];
-        Self { child, name, out, log, readers }
+        Self { child, name, out, log, readers, _state: state }
     }
 
     pub fn pid(&self) -> u32 {

@@ -57,8 +57,21 @@ impl Proxy {
     /// Starts it in a folder that the test prepared, on this text.
     #[track_caller]
     pub fn start_in(dir: TempDir, yaml: &str) -> Self {
+        std::fs::write(dir.path().join("config.yaml"), yaml).expect("the temporary folder can be written");
+        Self::run_in(dir)
+    }
+
+    /// Starts it again where it ended, on the file as it is now.
+    #[track_caller]
+    pub fn restart(self) -> Self {
+        let Self { process, dir, .. } = self;
+        drop(process);
+        Self::run_in(dir)
+    }
+
+    #[track_caller]
+    fn run_in(dir: TempDir) -> Self {
         let file = dir.path().join("config.yaml");
-        std::fs::write(&file, yaml).expect("the temporary folder can be written");
         let mut command = Command::new(SPEEDMIMI);
         command.current_dir(dir.path()).args(["run", "-c"]).arg(&file).arg("--announce");
         let mut process = Process::start(&mut command);

@@ -79,4 +79,25 @@ impl ConfigService for Script {
         self.hear(Call::Clear(request.into_inner())).await?;
         Ok(Response::new(ClearOverlayResponse { revision: NEXT, differences: self.differences() }))
     }
+
+    async fn list_revisions(&self, request: Request<ListRevisionsRequest>) -> Answer<ListRevisionsResponse> {
+        self.hear(Call::History(request.into_inner())).await?;
+        let at = explained("max_conn").first().and_then(|field| field.origin.as_ref()?.at);
+        let revision = |revision, what: &str, differences| Revision {
+            revision,
+            who: "ann".to_owned(),
+            from: "127.0.0.1".to_owned(),
+            at,
+            what: what.to_owned(),
+            differences,
+            truncated: false,
+        };
+        let revisions = vec![revision(6, "ApplyConfig", self.differences()), revision(1, "first start", vec![])];
+        Ok(Response::new(ListRevisionsResponse { revisions, next_page_token: String::new() }))
+    }
+
+    async fn rollback_config(&self, request: Request<RollbackConfigRequest>) -> Answer<RollbackConfigResponse> {
+        self.hear(Call::Rollback(request.into_inner())).await?;
+        Ok(Response::new(RollbackConfigResponse { revision: NEXT, differences: self.differences() }))
+    }
 }

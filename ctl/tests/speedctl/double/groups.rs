@@ -37,7 +37,7 @@ fn route(name: &str) -> RouteEntry {
             protocols: Some(Protocols { websocket: Some(LoadBalancer::LeastConnections.into()), sse: None }),
             headers: Some(HeaderRules {
                 request: Some(HeaderEdits {
-                    set: HashMap::from([("x-a".to_owned(), "1".to_owned())]),
+                    set: BTreeMap::from([("x-a".to_owned(), "1".to_owned())]),
                     remove: vec!["x-b".to_owned()],
                     ..HeaderEdits::default()
                 }),

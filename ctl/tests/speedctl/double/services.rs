@@ -104,7 +104,7 @@ impl StatsService for Script {
             connections: 4,
             requests: 1234,
             windows: windows(),
-            reasons: HashMap::from([("no_backend".to_owned(), 5)]),
+            reasons: BTreeMap::from([("no_backend".to_owned(), 5)]),
             ..GetServerStatsResponse::default()
         }))
     }

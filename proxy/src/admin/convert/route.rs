@@ -63,6 +63,5 @@ pub(in crate::admin) fn fields(route: v1::Route, violations: &mut Violations) ->
 
 /// Edits as the file writes them, in the order of their names: a map on the wire has none.
 fn header_edits(edits: v1::HeaderEdits) -> Value {
-    let sorted = |fields: std::collections::HashMap<String, String>| fields.into_iter().collect::<BTreeMap<_, _>>();
-    json!({ "set": sorted(edits.set), "add": sorted(edits.add), "remove": edits.remove })
+    json!({ "set": edits.set, "add": edits.add, "remove": edits.remove })
 }

@@ -49,8 +49,6 @@ fn every_fault_is_named() {
         ..v1::Backend::default()
     };
     let _ = backend::edits(backend, mask(&["scheme", "backup", "colour", "health_check", "id"]), &mut violations);
-    let options = v1::MutationOptions { request_id: "x".into(), ..v1::MutationOptions::default() };
-    let _ = guard(Caller::default(), Some(options), &mut violations);
     assert_eq!(
         at_fault(violations),
         [
@@ -60,7 +58,6 @@ fn every_fault_is_named() {
             "backend.scheme",
             "backend.health_check.type",
             "backend.health_check.interval",
-            "options.request_id",
         ]
     );
 }
@@ -79,15 +76,6 @@ fn a_check_is_written_as_in_the_file() {
     let written = serde_json::json!({ "path": "/up", "interval": "1500ms", "timeout": "1ns", "failures": 2 });
     assert_eq!(check::health_check("backend", check, &mut violations), written);
     assert!(at_fault(violations).is_empty());
-}
-
-#[test]
-fn options_become_conditions() {
-    let mut violations = Violations::default();
-    let options = v1::MutationOptions { validate_only: true, expected_revision: Some(0), request_id: String::new() };
-    let guard = guard(Caller::default(), Some(options), &mut violations);
-    assert_eq!(guard, Guard { validate_only: true, expected_revision: Some(0), ..Guard::default() });
-    assert!(violations.check().is_ok());
 }
 
 #[test]

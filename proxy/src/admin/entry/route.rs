@@ -20,6 +20,11 @@ pub(in crate::admin) fn entry(store: &Store, name: &str, route: &Route) -> v1::R
     v1::RouteEntry { route: Some(configured(name, route)), revision }
 }
 
+/// The entry of the route of this name.
+pub(in crate::admin) fn named(store: &Store, name: &str) -> Result<v1::RouteEntry, Status> {
+    Ok(entry(store, name, find(store, name)?))
+}
+
 fn configured(name: &str, route: &Route) -> v1::Route {
     let (path, path_exact) = match &route.path {
         PathMatch::Prefix(path) => (Some(path.clone()), None),

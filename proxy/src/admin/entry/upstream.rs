@@ -23,6 +23,11 @@ pub(in crate::admin) fn entry(control: &Control, store: &Store, name: &str, upst
     }
 }
 
+/// The entry of the upstream of this name.
+pub(in crate::admin) fn named(control: &Control, store: &Store, name: &str) -> Result<v1::UpstreamEntry, Status> {
+    Ok(entry(control, store, name, find(store, name)?))
+}
+
 /// What is in force, defaults included.
 fn configured(name: &str, upstream: &Upstream) -> v1::Upstream {
     let Timeouts { connect, first_byte, idle, total } =

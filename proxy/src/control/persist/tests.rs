@@ -30,10 +30,12 @@ fn seed() -> u64 {
     std::env::var("SPEEDMIMI_SEED").ok().map_or(7, |seed| seed.parse().expect("SPEEDMIMI_SEED is a u64"))
 }
 
+type Entries = Vec<(String, Vec<u8>)>;
+
 /// Everything that can be read from a store.
 #[derive(Debug, PartialEq, Eq)]
 struct Content {
-    entries: Vec<(Table, Vec<(String, Vec<u8>)>)>,
+    entries: Vec<(Table, Entries)>,
     answers: Vec<(String, Vec<u8>)>,
     stored_answers: u64,
     history: Vec<(u64, Vec<u8>)>,

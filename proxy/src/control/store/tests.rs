@@ -89,9 +89,9 @@ fn a_removed_backend_has_no_revision_and_comes_back_with_a_new_one() {
 fn a_disconnected_backend_stays_out_until_it_is_enabled() {
     let store = store();
     let admits = |store: &Store| store.admits("default", store.config().backend("default", "a").expect("there"));
-    let (cut, revision) = store.disconnect("default", "a", false, &expect(1)).expect("it exists");
-    assert_eq!((revision, cut.revision(), admits(&cut)), (1, 1, false));
-    let (kept, _) = store.disconnect("default", "a", true, &Guard::default()).expect("it exists");
+    let cut = store.disconnect("default", "a", false, &expect(1)).expect("it exists");
+    assert_eq!((cut.revision_of(&backend("default", "a")), cut.revision(), admits(&cut)), (1, 1, false));
+    let kept = store.disconnect("default", "a", true, &Guard::default()).expect("it exists");
     assert!(admits(&kept));
     let (still, _) = change(&cut, &max_conn("a", 5), &Guard::default()).expect("valid");
     assert!(!admits(&still));
@@ -132,7 +132,7 @@ fn a_refused_reload_names_what_needs_a_restart() {
 #[test]
 fn a_reload_keeps_what_was_changed_and_cut_off() {
     let (one, _) = change(&store(), &max_conn("a", 5), &Guard::default()).expect("valid");
-    let (two, _) = one.disconnect("default", "b", false, &Guard::default()).expect("it exists");
+    let two = one.disconnect("default", "b", false, &Guard::default()).expect("it exists");
     let mut file = store().config().clone();
     file.upstreams.get_mut("default").expect("there").backends[0].weight = 7;
     let (three, _) = two.reload(file, &Guard::default()).expect("valid");

@@ -42,7 +42,9 @@ pub(in super::super) mod tables {
 
 /// What takes a store from one version to the next; the first makes version 1 out of version 0, which has no version
 /// and which an empty database is, too.
-const STEPS: [fn(&WriteTransaction) -> Result<(), redb::Error>; 1] = [index_requests_by_age];
+const STEPS: [Step; 1] = [index_requests_by_age];
+
+type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// The newest version, in which this program writes.
 pub(in super::super) const CURRENT: u64 = STEPS.len() as u64;

@@ -1,0 +1,239 @@
+//! A call that changes something: its conditions, and its answer, which is the same however often it is made.
+
+use std::sync::Arc;
+
+use prost::Message;
+use speedmimi_proto::v1;
+use tonic::{Code, Request, Response, Status};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::caller;
+use super::status::{self, Violations};
+use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused};
+
+/// Longest `request_id` in bytes.
+const REQUEST_ID: usize = 128;
+/// First byte of an answer that is remembered: done, and the response follows; refused, and the status follows.
+const DONE: u8 = 0;
+const REFUSED: u8 = 1;
+
+/// A call on its way to the control thread.
+#[derive(Debug)]
+pub(super) struct Mutation {
+    /// Its conditions.
+    pub(super) guard: Guard,
+    /// Its name, and what tells another call of that name from a repeat.
+    named: Option<(String, u64)>,
+}
+
+/// A request with options of a mutation.
+pub(super) trait Asks: Message + Sized {
+    /// Takes them out.
+    fn take_options(&mut self) -> Option<v1::MutationOptions>;
+}
+
+macro_rules! asks {
+    ($($request:ident),* $(,)?) => {
+        $(impl Asks for v1::$request {
+            fn take_options(&mut self) -> Option<v1::MutationOptions> {
+                self.options.take()
+            }
+        })*
+    };
+}
+
+asks!(
+    AddBackendRequest,
+    AddRouteRequest,
+    AddUpstreamRequest,
+    ApplyConfigRequest,
+    ClearOverlayRequest,
+    DisableBackendRequest,
+    DisconnectBackendRequest,
+    EnableBackendRequest,
+    ReloadConfigRequest,
+    RemoveBackendRequest,
+    RemoveRouteRequest,
+    RemoveUpstreamRequest,
+    RollbackConfigRequest,
+    UpdateBackendRequest,
+    UpdateRouteRequest,
+    UpdateUpstreamRequest,
+);
+
+impl Mutation {
+    /// The call that a request makes, and the rest of the request.
+    pub(super) fn open<T: Asks>(verb: &'static str, request: Request<T>, violations: &mut Violations) -> (Self, T) {
+        let by = caller::of(&request);
+        let mut request = request.into_inner();
+        let options = request.take_options();
+        (Self::new(verb, by, options, &request, violations), request)
+    }
+
+    /// A call of this verb with these options; `rest` is everything else in the request.
+    fn new(
+        verb: &'static str,
+        by: Caller,
+        options: Option<v1::MutationOptions>,
+        rest: &impl Message,
+        violations: &mut Violations,
+    ) -> Self {
+        let v1::MutationOptions { validate_only, expected_revision, request_id } = options.unwrap_or_default();
+        if request_id.len() > REQUEST_ID {
+            let length = request_id.len();
+            violations.push("options.request_id", format!("{length} bytes are too many; at most {REQUEST_ID}"));
+        }
+        let named = (!request_id.is_empty()).then(|| {
+            let mut asked = rest.encode_to_vec();
+            asked.extend_from_slice(format!("\n{verb}\n{}\n{expected_revision:?}", by.who).as_bytes());
+            (request_id, xxh3_64(&asked))
+        });
+        Self { guard: Guard { by, verb, validate_only, expected_revision, ..Guard::default() }, named }
+    }
+
+    /// Does it, and answers with what `respond` makes of what was done.
+    pub(super) async fn perform<R: Message + Default + 'static>(
+        self,
+        control: &Control,
+        operation: Operation,
+        respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
+    ) -> Result<Response<R>, Status> {
+        let (guard, call, respond) = self.split(control, respond);
+        let answer = control.perform(operation, guard, call).await;
+        read(control, answer, &*respond)
+    }
+
+    /// Reads the file again, and answers like [`Mutation::perform`].
+    pub(super) async fn reload<R: Message + Default + 'static>(
+        self,
+        control: &Control,
+        respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
+    ) -> Result<Response<R>, Status> {
+        let (guard, call, respond) = self.split(control, respond);
+        let answer = control.reload(guard, call).await;
+        read(control, answer, &*respond)
+    }
+
+    fn split<R: Message + Default + 'static>(
+        self,
+        control: &Control,
+        respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
+    ) -> (Guard, Option<Call>, Arc<Respond<R>>) {
+        let respond: Arc<Respond<R>> = Arc::new(respond);
+        let call = self.named.map(|(request_id, fingerprint)| {
+            let (control, respond) = (control.clone(), respond.clone());
+            let encode = move |outcome: Result<&Done, &Refused>| {
+                write(outcome.map_err(status::refused).and_then(|done| respond(&control, done)))
+            };
+            Call { request_id, fingerprint, encode: Arc::new(encode) }
+        });
+        (self.guard, call, respond)
+    }
+}
+
+type Respond<R> = dyn Fn(&Control, &Done) -> Result<R, Status> + Send + Sync;
+
+fn read<R: Message + Default + 'static>(
+    control: &Control,
+    answer: Result<Answer, Refused>,
+    respond: &Respond<R>,
+) -> Result<Response<R>, Status> {
+    match answer.map_err(|error| status::refused(&error))? {
+        Answer::Done(done) => respond(control, &done).map(Response::new),
+        Answer::Written(bytes) => parse(&bytes).map(Response::new),
+    }
+}
+
+fn write<R: Message>(answer: Result<R, Status>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match answer {
+        Ok(response) => {
+            bytes.push(DONE);
+            bytes.extend(response.encode_to_vec());
+        }
+        Err(status) => {
+            let (message, details) = (status.message().as_bytes(), status.details());
+            let length = u32::try_from(message.len()).unwrap_or_default();
+            bytes.push(REFUSED);
+            bytes.extend(i32::from(status.code()).to_le_bytes());
+            bytes.extend(length.to_le_bytes());
+            bytes.extend_from_slice(message.get(..length as usize).unwrap_or_default());
+            bytes.extend_from_slice(details);
+        }
+    }
+    bytes
+}
+
+fn parse<R: Message + Default + 'static>(bytes: &[u8]) -> Result<R, Status> {
+    let unreadable = || Status::internal("the answer that is remembered for this request_id cannot be read");
+    match bytes.split_first() {
+        Some((&DONE, response)) => R::decode(response).map_err(|_| unreadable()),
+        Some((&REFUSED, rest)) => {
+            let (code, rest) = rest.split_first_chunk::<4>().ok_or_else(unreadable)?;
+            let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(unreadable)?;
+            let (message, details) =
+                rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(unreadable)?;
+            let message = String::from_utf8_lossy(message).into_owned();
+            Err(Status::with_details(Code::from(i32::from_le_bytes(*code)), message, details.to_vec().into()))
+        }
+        _ => Err(unreadable()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutation(verb: &'static str, request: &v1::RemoveBackendRequest, request_id: &str) -> Mutation {
+        let options = v1::MutationOptions { request_id: request_id.into(), ..Default::default() };
+        let mut violations = Violations::default();
+        let mutation = Mutation::new(verb, Caller::api("here"), Some(options), request, &mut violations);
+        violations.check().expect("nothing is wrong");
+        mutation
+    }
+
+    #[test]
+    fn a_repeat_is_told_from_another_call_of_its_name() {
+        let one = v1::RemoveBackendRequest { backend_id: "b1".into(), ..Default::default() };
+        let two = v1::RemoveBackendRequest { backend_id: "b2".into(), ..Default::default() };
+        let named = |verb, request| mutation(verb, request, "x").named.expect("it has a name").1;
+        assert_eq!(named("RemoveBackend", &one), named("RemoveBackend", &one));
+        assert_ne!(named("RemoveBackend", &one), named("RemoveBackend", &two));
+        assert_ne!(named("RemoveBackend", &one), named("DisableBackend", &one));
+        assert!(mutation("RemoveBackend", &one, "").named.is_none());
+    }
+
+    #[test]
+    fn options_become_conditions() {
+        let mut violations = Violations::default();
+        let request_id = "x".repeat(REQUEST_ID);
+        let options = v1::MutationOptions { validate_only: true, expected_revision: Some(0), request_id };
+        let request = v1::ReloadConfigRequest::default();
+        let mut with = |options| Mutation::new("ReloadConfig", Caller::default(), options, &request, &mut violations);
+        let guard = with(Some(options.clone())).guard;
+        let expected =
+            Guard { verb: "ReloadConfig", validate_only: true, expected_revision: Some(0), ..Guard::default() };
+        assert_eq!(guard, expected);
+        with(Some(v1::MutationOptions { request_id: options.request_id + "x", ..options }));
+        let status = violations.check().expect_err("one is too long");
+        assert!(status.message().starts_with("options.request_id: "), "{}", status.message());
+    }
+
+    #[test]
+    fn answers_and_refusals_are_read_as_they_were_written() {
+        let response = v1::ApplyConfigResponse { revision: 7, differences: Vec::new() };
+        let read: v1::ApplyConfigResponse = parse(&write(Ok(response.clone()))).expect("done");
+        assert_eq!(read, response);
+        let refused = status::refused(&Refused::NoFile);
+        let read = parse::<v1::ApplyConfigResponse>(&write::<v1::ApplyConfigResponse>(Err(refused.clone())));
+        let read = read.expect_err("refused");
+        assert_eq!(
+            (read.code(), read.message(), read.details()),
+            (refused.code(), refused.message(), refused.details())
+        );
+        for cut in 0..12 {
+            let bytes = write::<v1::ApplyConfigResponse>(Err(refused.clone()));
+            assert!(parse::<v1::ApplyConfigResponse>(&bytes[..cut]).is_err());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! From what was stored to the first state of a process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
+use speedmimi_model::{Config, Layers, Object, Overlay, Row, parse};
+
+use super::super::caller::Caller;
+use super::super::persist::{self, Batch, Limits, Memory, Storage, StoreError, Surroundings, Table};
+use super::super::store::Store;
+use super::{Author, Before, FILE, Home, Journal, REVISION, now, step};
+
+/// What was stored, as far as it makes sense.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    revision: Option<u64>,
+    pub(super) overlay: Overlay,
+    revisions: BTreeMap<Object, u64>,
+    disconnected: BTreeSet<(String, String)>,
+    /// The file as it was when the process before ended. None where this version cannot read it.
+    file: Option<Config>,
+}
+
+/// The state that a process starts with: the file, with what was stored over it. Without a file to belong to, and
+/// without `state.persist`, changes end with the process.
+pub(in super::super) async fn open(config: Config, file: Option<&Path>) -> Result<(Store, Journal), StoreError> {
+    let (storage, home) = match file.filter(|_| config.state.persist) {
+        None => (Box::new(Memory::new(Limits::default())) as Box<dyn Storage>, Home::default()),
+        Some(file) => kept(&config, file)?,
+    };
+    let found =
+        read(&*storage).map_err(|detail| StoreError::Damaged { path: home.dir.clone().unwrap_or_default(), detail })?;
+    let (layers, problems) = Layers::load(config, found.overlay.clone());
+    for problem in problems {
+        tracing::warn!(object = %problem.object, problem = problem.told(), "a change made earlier has no effect");
+    }
+    let origin = file.map_or_else(|| "command line".to_owned(), |path| path.display().to_string());
+    let by = Caller { who: "start".into(), from: origin.into() };
+    let (store, batch) = begin(layers, &found, &by);
+    let mut journal = Journal { storage: Some(storage), owed: batch, home: Arc::new(home) };
+    // Where it cannot be written, that was said, and it is owed.
+    let _ = journal.commit(Batch::new()).await;
+    Ok((store, journal))
+}
+
+fn kept(config: &Config, file: &Path) -> Result<(Box<dyn Storage>, Home), StoreError> {
+    let [state_directory, xdg_state_home, home] = ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"].map(std::env::var_os);
+    let working = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let around = Surroundings {
+        state_directory: state_directory.as_deref(),
+        xdg_state_home: xdg_state_home.as_deref(),
+        home: home.as_deref(),
+        working: &working,
+    };
+    let dir = persist::place(config.state.dir.as_deref(), file, around)?;
+    let accept = |storage: &dyn Storage| read(storage).map(drop);
+    let opened = persist::open(&dir, Limits::default(), SystemTime::now(), accept)?;
+    if let Some(set_aside) = &opened.set_aside {
+        tracing::error!("{set_aside}");
+    }
+    let home = Home { dir: Some(dir), ..Home::default() };
+    if let Some(error) = &opened.unwritable {
+        tracing::error!(%error, "changes made through the API cannot be kept and are refused until they can");
+        *home.problem.lock() = Some(error.to_string());
+    }
+    Ok((opened.storage, home))
+}
+
+/// Reads everything but answers and history; an error says what makes no sense.
+pub(super) fn read(storage: &dyn Storage) -> Result<Found, String> {
+    let entries = |table| storage.entries(table).map_err(|error| error.to_string());
+    let mut found = Found::default();
+    let mut rows: Vec<Row> = Vec::new();
+    for (key, value) in entries(Table::Overlay)? {
+        rows.push(value_of(&value, || format!("the entry of {key}"))?);
+    }
+    found.overlay = Overlay::from_rows(rows)?;
+    for (key, value) in entries(Table::Revisions)? {
+        let revision = value_of(&value, || format!("the revision of {key}"))?;
+        found.revisions.insert(value_of(key.as_bytes(), || format!("the object {key}"))?, revision);
+    }
+    for (key, _) in entries(Table::Disconnected)? {
+        found.disconnected.insert(value_of(key.as_bytes(), || format!("the backend {key}"))?);
+    }
+    for (key, value) in entries(Table::Meta)? {
+        match key.as_str() {
+            REVISION => found.revision = Some(value_of(&value, || "the revision".to_owned())?),
+            FILE => found.file = std::str::from_utf8(&value).ok().and_then(|text| parse(FILE, text).ok()),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn value_of<T: DeserializeOwned>(bytes: &[u8], what: impl Fn() -> String) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| format!("{} cannot be read: {error}", what()))
+}
+
+/// The first store, and what it takes to write it down. A file that was changed while no process ran makes a revision,
+/// like one that is reloaded.
+pub(super) fn begin(layers: Layers, found: &Found, by: &Caller) -> (Store, Batch) {
+    let base = found.file.as_ref().map(|file| Layers::load(file.clone(), found.overlay.clone()).0);
+    let changed = match &base {
+        Some(base) => base.effective().changed_objects(layers.effective()),
+        // What this version cannot read may have said anything.
+        None if found.revision.is_some() => layers.effective().objects().collect(),
+        None => Vec::new(),
+    };
+    let nothing = Config::default();
+    let before = Before {
+        revision: found.revision.unwrap_or_default(),
+        overlay: &found.overlay,
+        file: found.file.as_ref(),
+        effective: base.as_ref().map_or(&nothing, |base| base.effective()),
+        disconnected: &found.disconnected,
+    };
+    let revisions = found.revisions.clone();
+    let store = Store::resumed(layers, before.revision, revisions, found.disconnected.clone(), changed);
+    let what = if found.revision.is_none() { "first start" } else { "start with a file that was changed" };
+    let batch = step(before, &store, &Author { by, at: now(), what: what.to_owned() });
+    (store, batch)
+}

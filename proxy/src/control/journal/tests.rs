@@ -1,0 +1,186 @@
+//! What is written down is what a process goes on with.
+
+use serde_json::json;
+use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Selector, Upstream};
+
+use super::super::caller::Caller;
+use super::super::persist::{Batch, Limits, Memory, Storage, StoreError, Table};
+use super::super::store::{Guard, Store};
+use super::open::{begin, read};
+use super::*;
+
+/// A store that outlives its journal.
+#[derive(Debug, Clone)]
+struct Disk(Arc<Mutex<Memory>>);
+
+impl Disk {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Memory::new(Limits::default()))))
+    }
+
+    /// A process that starts with this file.
+    async fn start(&self, file: Config) -> (Store, Journal) {
+        let found = read(self).expect("it makes sense");
+        let (layers, _) = Layers::load(file, found.overlay.clone());
+        let (store, batch) = begin(layers, &found, &Caller::default());
+        let mut journal = Journal { storage: Some(Box::new(self.clone())), owed: batch, home: Arc::default() };
+        journal.commit(Batch::new()).await.expect("room");
+        (store, journal)
+    }
+}
+
+impl Storage for Disk {
+    fn entries(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.0.lock().entries(table)
+    }
+
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.lock().get(table, key)
+    }
+
+    fn answer(&self, request_id: &str, now: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.lock().answer(request_id, now)
+    }
+
+    fn answers(&self) -> Result<u64, StoreError> {
+        self.0.lock().answers()
+    }
+
+    fn record(&self, revision: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.lock().record(revision)
+    }
+
+    fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.0.lock().history(before, limit)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.0.lock().commit(batch)
+    }
+}
+
+fn file(ids: &[(&str, i32)]) -> Config {
+    let backend = |(id, max_conn): &(&str, i32)| Backend {
+        id: (*id).to_owned(),
+        max_conn: *max_conn,
+        ..Backend::new("127.0.0.1", 80)
+    };
+    let upstream = Upstream { backends: ids.iter().map(backend).collect(), ..Upstream::default() };
+    Config { upstreams: [("default".to_owned(), upstream)].into(), ..Config::default() }
+}
+
+fn change(dice: &mut fastrand::Rng) -> Change {
+    let id = ["a", "b", "c", "d"][dice.usize(..4)];
+    let object = Object::backend("default", id);
+    match dice.u32(..10) {
+        0 | 1 => {
+            let fields = [("host".to_owned(), json!("127.0.0.1")), ("port".to_owned(), json!(dice.u32(1..9)))].into();
+            Change::Add { object, fields }
+        }
+        2 => Change::Remove { object, cascade: false },
+        3 => Change::reset(object, "max_conn"),
+        4 => Change::Clear(Selector::Object(object)),
+        5 if dice.u32(..5) == 0 => Change::Clear(Selector::All),
+        6 => {
+            let fields = ["weight", "max_conn"].map(|field| (field.to_owned(), Edit::Set(json!(dice.u32(1..9)))));
+            Change::Update { object, fields: fields.into() }
+        }
+        _ => Change::set(object, "max_conn", dice.i32(0..9)),
+    }
+}
+
+/// One change as the control task makes it; whether it was made.
+async fn make(store: &mut Store, journal: &mut Journal, dice: &mut fastrand::Rng) -> bool {
+    let next = match dice.u32(..8) {
+        0 => store.disconnect("default", "a", false, &Guard::default()),
+        _ => store.change(&change(dice), &Guard::default(), now()).map(|(next, _)| next),
+    };
+    let Ok(next) = next else { return false };
+    let author = Author { by: &Caller::api("here"), at: now(), what: "a change".into() };
+    journal.commit(step((&*store).into(), &next, &author)).await.expect("room");
+    *store = next;
+    true
+}
+
+fn same(one: &Store, two: &Store) {
+    assert_eq!(one.revision(), two.revision());
+    assert_eq!(one.layers().overlay(), two.layers().overlay());
+    assert_eq!(one.config(), two.config());
+    assert_eq!(one.disconnected(), two.disconnected());
+    for object in one.config().objects() {
+        assert_eq!(one.revision_of(&object), two.revision_of(&object), "{object}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_goes_on_where_the_one_before_ended_after_any_change() {
+    let mut dice = fastrand::Rng::with_seed(7);
+    for _ in 0..40 {
+        let disk = Disk::new();
+        let config = || file(&[("a", 0), ("b", 5)]);
+        let (mut store, mut journal) = disk.start(config()).await;
+        for _ in 0..30 {
+            make(&mut store, &mut journal, &mut dice).await;
+            let (next, _) = disk.start(config()).await;
+            same(&store, &next);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_revision_of_the_history_can_be_gone_back_to() {
+    let mut dice = fastrand::Rng::with_seed(11);
+    let disk = Disk::new();
+    let (mut store, mut journal) = disk.start(file(&[("a", 0), ("b", 5)])).await;
+    let mut past = vec![store.clone()];
+    while past.len() < 150 {
+        if make(&mut store, &mut journal, &mut dice).await && store.revision() > past[past.len() - 1].revision() {
+            past.push(store.clone());
+        }
+    }
+    for earlier in &past {
+        let overlay = journal.overlay_at(&store, earlier.revision()).await.expect("readable").expect("it is kept");
+        assert_eq!(&overlay, earlier.layers().overlay(), "revision {}", earlier.revision());
+    }
+    let revisions: Vec<u64> = journal.history(None, 1000).await.expect("readable").iter().map(|r| r.revision).collect();
+    let all: Vec<u64> = (1..=store.revision()).rev().collect();
+    assert_eq!(revisions, all, "newest first, none left out");
+    let page: Vec<u64> = journal.history(Some(10), 3).await.expect("readable").iter().map(|r| r.revision).collect();
+    assert_eq!(page, [9, 8, 7]);
+}
+
+#[tokio::test]
+async fn a_file_changed_while_no_process_ran_makes_a_revision_of_what_it_changed() {
+    let disk = Disk::new();
+    let (store, _) = disk.start(file(&[("a", 0), ("b", 5)])).await;
+    assert_eq!(store.revision(), 1);
+    let (store, _) = disk.start(file(&[("a", 0), ("b", 5)])).await;
+    assert_eq!(store.revision(), 1, "nothing was changed");
+    let (store, mut journal) = disk.start(file(&[("a", 0), ("b", 6), ("c", 1)])).await;
+    let revision = |id: &str| store.revision_of(&Object::backend("default", id));
+    assert_eq!((store.revision(), revision("a"), revision("b"), revision("c")), (2, 1, 2, 2));
+    let told = journal.history(None, 1).await.expect("readable").remove(0);
+    assert_eq!(told.what, "start with a file that was changed");
+    let keys: Vec<&str> = told.differences.iter().map(|(key, ..)| &**key).collect();
+    assert!(keys.contains(&"backends.default.b.max_conn") && keys.contains(&"backends.default.c.port"), "{keys:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_owed_and_not_lost() {
+    let disk = Disk::new();
+    let (mut store, mut journal) = disk.start(file(&[("a", 0)])).await;
+    // As after a start with nothing that could be written.
+    journal.owed.put(Table::Meta, "owed", "1");
+    let mut dice = fastrand::Rng::with_seed(3);
+    while !make(&mut store, &mut journal, &mut dice).await {}
+    assert_eq!(disk.get(Table::Meta, "owed").expect("readable"), Some(b"1".to_vec()));
+    assert!(journal.owed.is_empty());
+}
+
+#[test]
+fn what_makes_no_sense_is_said() {
+    let disk = Disk::new();
+    disk.0.lock().commit(Batch::new().put(Table::Overlay, "x", "{}")).expect("room");
+    let told = read(&disk).expect_err("no row");
+    assert!(told.starts_with("the entry of x cannot be read"), "{told}");
+}

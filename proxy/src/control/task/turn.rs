@@ -1,0 +1,261 @@
+//! One turn: everything that waits is planned one after the other, made durable together, published once, answered.
+//!
+//! Nothing is in force that is not durable. Where the store refuses, everybody is refused, and nothing has changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use speedmimi_model::{Change, Object, ReloadSummary};
+
+use super::super::journal::{self, Author};
+use super::super::operation::{Answer, Ask, Call, Done, Operation};
+use super::super::persist::Batch;
+use super::super::store::{Busy, Guard, Store};
+use super::{Controller, GROUP, Refused};
+
+/// What a turn comes to, while it is planned.
+struct Draft {
+    store: Store,
+    batch: Batch,
+    /// Answers to calls of this turn, which the journal does not know yet.
+    written: HashMap<String, (u64, Arc<[u8]>)>,
+    /// Backends whose exchanges are to be ended.
+    cut: Vec<u64>,
+    planned: Vec<(Ask, Outcome)>,
+}
+
+/// How an operation is to be answered, once what it is about is durable.
+enum Outcome {
+    /// It was planned now, and its answer written if it has a name.
+    New(Box<Result<Done, Refused>>, Option<Arc<[u8]>>),
+    /// It was done before.
+    Again(Result<Answer, Refused>),
+}
+
+/// What one operation comes to.
+struct Planned {
+    store: Store,
+    object: Option<Object>,
+    /// The backend whose exchanges are to be ended, and how many there are.
+    cut: Option<(u64, u32)>,
+    summary: Option<ReloadSummary>,
+}
+
+impl Controller {
+    /// Takes a group off what waits and does it.
+    pub(super) async fn turn(&mut self) {
+        let mut asks = Vec::new();
+        while let Some(ask) = self.waiting.pop_front() {
+            // Going back looks at what is durable, so that nothing that is not may come before it.
+            let alone = matches!(ask.operation, Operation::Rollback(_));
+            if alone && !asks.is_empty() {
+                self.waiting.push_front(ask);
+                break;
+            }
+            asks.push(ask);
+            if alone || asks.len() >= GROUP {
+                break;
+            }
+        }
+        let again = self.take(asks).await;
+        // One that the store does not take must not keep the others from being done.
+        for ask in again {
+            let _ = self.take(vec![ask]).await;
+        }
+    }
+
+    /// Does a group, and gives it back where the store refuses more than one together.
+    async fn take(&mut self, asks: Vec<Ask>) -> Vec<Ask> {
+        let mut draft = Draft {
+            store: self.store.clone(),
+            batch: Batch::new(),
+            written: HashMap::new(),
+            cut: Vec::new(),
+            planned: Vec::with_capacity(asks.len()),
+        };
+        for ask in asks {
+            self.plan(ask, &mut draft).await;
+        }
+        let Draft { store, batch, cut, planned, .. } = draft;
+        if let Err(error) = self.journal.commit(batch).await {
+            if planned.len() > 1 {
+                return planned.into_iter().map(|(ask, _)| ask).collect();
+            }
+            for (ask, outcome) in planned {
+                let plain = ask.guard.validate_only || matches!(outcome, Outcome::Again(_));
+                let refused = Outcome::New(Box::new(Err(Refused::State(error.clone()))), None);
+                self.conclude(ask, if plain { outcome } else { refused });
+            }
+            return Vec::new();
+        }
+        if store.revision() != self.store.revision() || store.disconnected() != self.store.disconnected() {
+            self.install(store).await;
+        }
+        for backend in cut {
+            // The gate is closed by now: what is cut does not come back.
+            self.publisher.cut(backend).await;
+        }
+        for (ask, outcome) in planned {
+            self.conclude(ask, outcome);
+        }
+        Vec::new()
+    }
+
+    /// Says what became of an operation: to the log, and to whoever asked.
+    fn conclude(&self, ask: Ask, outcome: Outcome) {
+        let Ask { operation, guard, reply, .. } = ask;
+        let answer = match outcome {
+            Outcome::Again(answer) => answer,
+            Outcome::New(result, written) => {
+                if !guard.validate_only {
+                    self.report(&operation, &guard, &result);
+                }
+                match written {
+                    Some(written) => Ok(Answer::Written(written)),
+                    None => result.map(|done| Answer::Done(Box::new(done))),
+                }
+            }
+        };
+        // Nobody waits any more: the connection ended, and what was done stays done.
+        let _ = reply.send(answer);
+    }
+
+    fn report(&self, operation: &Operation, guard: &Guard, result: &Result<Done, Refused>) {
+        if matches!(operation, Operation::Reload(_)) {
+            self.shared.lifecycle.count_reload(result.is_ok());
+        }
+        let Guard { by, verb, .. } = guard;
+        match result {
+            Ok(Done { store, object, summary, cut, .. }) => {
+                let revision = store.revision();
+                let object = object.as_ref().map_or_else(|| "configuration".to_owned(), ToString::to_string);
+                if let Some(ReloadSummary { added, removed, changed, conflicts }) = summary {
+                    tracing::info!(revision, ?added, ?removed, ?changed, ?conflicts, who = %by.who, "configuration reloaded");
+                } else {
+                    tracing::info!(verb, object, revision, cut, who = %by.who, "changed through the API");
+                }
+            }
+            Err(error) => tracing::warn!(verb, %error, who = %by.who, "refused, nothing was changed"),
+        }
+    }
+
+    /// Plans one operation on what the ones before it come to.
+    async fn plan(&mut self, ask: Ask, draft: &mut Draft) {
+        let call = ask.call.clone().filter(|_| !ask.guard.validate_only);
+        if let Some(call) = &call
+            && let Some(known) = self.known(call, draft)
+        {
+            return draft.planned.push((ask, Outcome::Again(known)));
+        }
+        let planned = self.decide(&ask, &draft.store).await;
+        if let Ok(planned) = &planned
+            && !ask.looked_up
+            && !ask.guard.validate_only
+            && let Some(missing) = self.missing(planned.store.config())
+        {
+            return self.look_up(missing, Some(Ask { looked_up: true, ..ask }));
+        }
+        let before = draft.store.clone();
+        let outcome = planned.map(|planned| {
+            let Planned { store, object, cut, summary } = planned;
+            if !ask.guard.validate_only {
+                let what = object.as_ref().map_or_else(String::new, |object| format!(" {object}"));
+                let what = format!("{}{what}", ask.guard.verb);
+                let author = Author { by: &ask.guard.by, at: journal::now(), what };
+                draft.batch.append(journal::step((&before).into(), &store, &author));
+                draft.cut.extend(cut.map(|(backend, _)| backend));
+                draft.store = store.clone();
+            }
+            let shown = if ask.guard.validate_only { &before } else { &store };
+            let revision = revision(shown, object.as_ref());
+            Done { revision, object, before, store, cut: cut.map_or(0, |(_, count)| count), summary }
+        });
+        let written = call.filter(|_| outcome.as_ref().err().is_none_or(Refused::is_final)).map(|call| {
+            let answer: Arc<[u8]> = (call.encode)(outcome.as_ref()).into();
+            draft.batch.append(journal::remember(&call, &answer));
+            draft.written.insert(call.request_id, (call.fingerprint, answer.clone()));
+            answer
+        });
+        draft.planned.push((ask, Outcome::New(Box::new(outcome), written)));
+    }
+
+    /// The answer to a call that was made before, in this turn or an earlier one.
+    fn known(&self, call: &Call, draft: &Draft) -> Option<Result<Answer, Refused>> {
+        match draft.written.get(&call.request_id) {
+            Some((fingerprint, answer)) => Some(repeat(call, *fingerprint, answer.clone())),
+            None => self.recall(call),
+        }
+    }
+
+    /// The answer to a call that was made in an earlier turn.
+    pub(super) fn recall(&self, call: &Call) -> Option<Result<Answer, Refused>> {
+        match self.journal.recall(&call.request_id) {
+            Ok(known) => known.map(|(fingerprint, answer)| repeat(call, fingerprint, answer)),
+            Err(error) => Some(Err(Refused::State(error))),
+        }
+    }
+
+    async fn decide(&mut self, ask: &Ask, store: &Store) -> Result<Planned, Refused> {
+        let guard = &ask.guard;
+        match &ask.operation {
+            Operation::Change(change) => self.change(change, ask, store),
+            Operation::Plan(plan) => self.change(&plan.decide(store.layers())?, ask, store),
+            Operation::Rollback(revision) => {
+                let overlay = self.earlier(store, *revision).await?;
+                self.change(&Change::Restore(Box::new(overlay)), ask, store)
+            }
+            Operation::Reload(config) => {
+                let (store, summary) = store.reload((**config).clone(), guard)?;
+                Ok(Planned { store, object: None, cut: None, summary: Some(summary) })
+            }
+            Operation::Disconnect { upstream, id, keep_enabled } => {
+                let store = store.disconnect(upstream, id, *keep_enabled, guard)?;
+                let state = self.shared.live.find_backend(upstream, id);
+                let cut = state.map(|state| (state.uid, state.slots.in_flight()));
+                Ok(Planned { store, object: Some(Object::backend(upstream, id)), cut, summary: None })
+            }
+        }
+    }
+
+    fn change(&self, change: &Change, ask: &Ask, store: &Store) -> Result<Planned, Refused> {
+        let (next, object) = store.change(change, &ask.guard, journal::now())?;
+        let removed = match change {
+            Change::Remove { object: Object::Backend { upstream, id }, .. } => {
+                self.shared.live.find_backend(upstream, id)
+            }
+            _ => None,
+        };
+        let busy = removed.map(|state| (state.uid, state.slots.in_flight()));
+        match (busy, &object, ask.guard.busy) {
+            (Some((_, in_flight @ 1..)), Some(object), Busy::Refuse) => {
+                Err(Refused::Busy { object: object.clone(), in_flight })
+            }
+            (cut, _, Busy::Cut) => Ok(Planned { store: next, object, cut, summary: None }),
+            _ => Ok(Planned { store: next, object, cut: None, summary: None }),
+        }
+    }
+
+    /// The overlay as it was at a revision.
+    async fn earlier(&mut self, store: &Store, revision: u64) -> Result<speedmimi_model::Overlay, Refused> {
+        let current = store.revision();
+        let unknown = |oldest| Refused::NoSuchRevision { revision, oldest, current };
+        if revision == 0 || revision > current {
+            return Err(unknown(1));
+        }
+        let found = self.journal.overlay_at(store, revision).await.map_err(Refused::State)?;
+        found.map_err(unknown)
+    }
+}
+
+fn repeat(call: &Call, fingerprint: u64, answer: Arc<[u8]>) -> Result<Answer, Refused> {
+    match fingerprint == call.fingerprint {
+        true => Ok(Answer::Written(answer)),
+        false => Err(Refused::RequestIdTaken(call.request_id.clone())),
+    }
+}
+
+/// The revision of an object, or of everything where it is not there.
+fn revision(store: &Store, object: Option<&Object>) -> u64 {
+    let own = object.map(|object| store.revision_of(object)).filter(|&revision| revision > 0);
+    own.unwrap_or(store.revision())
+}
