@@ -34,8 +34,15 @@ fn shown(control: &Control, done: &Done) -> Result<v1::BackendEntry, Status> {
     let Some(Object::Backend { upstream, id }) = &done.object else {
         return Err(Status::internal("a change of a backend names none"));
     };
-    let store = if done.store.revision_of(&Object::backend(upstream, id)) > 0 { &done.store } else { &done.before };
-    Ok(entry::entry(control, store, upstream, entry::find(store, upstream, id)?))
+    if let Ok(backend) = entry::find(&done.store, upstream, id) {
+        return Ok(entry::entry(control, &done.store, upstream, backend));
+    }
+    let mut was = entry::entry(control, &done.before, upstream, entry::find(&done.before, upstream, id)?);
+    if let Some(status) = &mut was.status {
+        // What was in flight may have been ended by now.
+        status.in_flight = status.in_flight.max(done.cut);
+    }
+    Ok(was)
 }
 
 /// The backend that a request names.

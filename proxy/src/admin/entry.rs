@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use speedmimi_model::{Algorithm, Backend, HealthCheck, HealthCheckKind, Kind, Scheme};
+use speedmimi_policy::effective_cap;
 use speedmimi_proto::v1;
 use tonic::Status;
 
@@ -74,14 +75,18 @@ fn health_check(check: &HealthCheck) -> v1::HealthCheck {
 fn observed(control: &Control, store: &Store, upstream: &str, backend: &Backend) -> v1::BackendStatus {
     let object = Object::Backend { upstream: upstream.to_owned(), id: backend.id.clone() };
     let admin_state = if store.admits(upstream, backend) { v1::AdminState::Enabled } else { v1::AdminState::Disabled };
+    // What a backend will be like that no worker knows yet: an answer may be written before it is published.
+    let checked = store.config().upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
+    let health = if checked { v1::HealthState::Unknown } else { v1::HealthState::Up };
+    let cap = effective_cap(&[i64::from(backend.max_conn)]);
     let common = v1::BackendStatus {
         admin_state: admin_state.into(),
-        health: v1::HealthState::Unknown.into(),
+        effective_max_conn: i32::try_from(cap).unwrap_or(i32::MAX),
+        health: health.into(),
         breaker: v1::BreakerState::Closed.into(),
         revision: store.revision_of(&object),
         ..v1::BackendStatus::default()
     };
-    // A backend that is only validated is not observed yet.
     let Some(state) = control.live().find_backend(upstream, &backend.id) else { return common };
     let health = match state.health() {
         Health::Up => v1::HealthState::Up,
@@ -93,7 +98,6 @@ fn observed(control: &Control, store: &Store, upstream: &str, backend: &Backend)
     v1::BackendStatus {
         health: health.into(),
         in_flight: slots.in_flight,
-        effective_max_conn: i32::try_from(slots.cap).unwrap_or(i32::MAX),
         admitted: state.total(|cells| cells.admitted.get()),
         finished: state.total(|cells| cells.finished.get()),
         failed: state.total(|cells| cells.failed.get()),

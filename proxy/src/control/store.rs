@@ -102,6 +102,12 @@ impl Store {
         if exists { self.revisions.get(object).copied().unwrap_or(FIRST_REVISION) } else { 0 }
     }
 
+    /// Whether nothing at all was changed between the two.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let same_file = std::ptr::eq(self.layers.file(), other.layers.file());
+        same_file && self.revision == other.revision && self.disconnected == other.disconnected
+    }
+
     /// What the last revision changed: objects that are not what they were before it, or not there any more.
     pub(super) fn touched(&self) -> &[Object] {
         &self.touched

@@ -2,7 +2,6 @@
 //!
 //! `SPEEDMIMI_RUNS` sets the number of kills (10 unless set), `SPEEDMIMI_SEED` replays their moments.
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -16,8 +15,7 @@ const CLIENTS: usize = 4;
 
 /// Counts up a backend of its own until the proxy is gone: two fields at once, so that half a change shows. Gives the
 /// last number and revision that were acknowledged.
-fn count_up(address: SocketAddr, id: &str, from: u32) -> (u32, u64) {
-    let management = Management::connect(address);
+fn count_up(management: &Management, id: &str, from: u32) -> (u32, u64) {
     let (mut number, mut revision) = (from, 0);
     loop {
         let next = number % 999 + 1;
@@ -45,8 +43,8 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
             .iter()
             .zip(&numbers)
             .map(|(id, &from)| {
-                let id = id.clone();
-                thread::spawn(move || count_up(address, &id, from))
+                let (id, management) = (id.clone(), Management::connect(address));
+                thread::spawn(move || count_up(&management, &id, from))
             })
             .collect();
         // sleep: the moment of the kill is by chance

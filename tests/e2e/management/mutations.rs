@@ -95,21 +95,6 @@ fn revisions_grow_and_expected_revision_guards_the_object() {
 }
 
 #[test]
-fn request_id_is_refused_until_it_is_kept() {
-    let backend = named("b1");
-    let proxy = Proxy::start(&Config::one(backend.address()));
-    let management = proxy.management();
-    let options = MutationOptions { request_id: "mine".into(), ..MutationOptions::default() };
-    let refusal = update(&management, Backend { weight: Some(60), ..b1() }, None, options).expect_err("not kept yet");
-    assert!(
-        matches!(refusal.code(), Code::InvalidArgument | Code::Unimplemented | Code::FailedPrecondition),
-        "{refusal:?}"
-    );
-    assert!(refusal.message().contains("request_id"), "{refusal:?}");
-    assert_ne!(management.backend("b1").weight, Some(60));
-}
-
-#[test]
 fn bad_input_names_every_field_at_fault() {
     let backend = named("b1");
     let proxy = Proxy::start(&Config::one(backend.address()));

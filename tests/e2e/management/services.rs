@@ -8,7 +8,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus}
 use crate::harness::{Backend, Config, Management, Next, Proxy, eventually, named};
 
 #[test]
-fn server_info_says_what_runs_and_that_changes_are_volatile() {
+fn server_info_says_what_runs_and_where_changes_are_kept() {
     let backend = named("b1");
     let proxy = Proxy::start(&Config::one(backend.address()).server("max_conn: 500"));
     let management = proxy.management();
@@ -16,7 +16,8 @@ fn server_info_says_what_runs_and_that_changes_are_volatile() {
     assert_eq!((info.pid, info.workers), (proxy.pid(), 2));
     assert_eq!(info.listeners, [Listener { name: "main".into(), address: proxy.address().to_string() }]);
     assert_eq!((info.grpc, info.admin), (proxy.grpc_address().to_string(), proxy.admin_address().to_string()));
-    assert!(info.changes_are_volatile && !info.draining);
+    assert!(!info.changes_are_volatile && !info.draining);
+    assert!(info.state_dir.contains("speedmimi") && info.state_problem.is_empty(), "{:?}", info.state_dir);
     assert!(!info.version.is_empty() && !info.note.is_empty());
     assert_eq!(info.max_conn, 500);
     assert!(info.config_path.ends_with("config.yaml"), "{}", info.config_path);

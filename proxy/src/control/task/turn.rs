@@ -88,7 +88,7 @@ impl Controller {
             }
             return Vec::new();
         }
-        if store.revision() != self.store.revision() || store.disconnected() != self.store.disconnected() {
+        if !store.is(&self.store) {
             self.install(store).await;
         }
         for backend in cut {
