@@ -5,16 +5,18 @@
 //! wait in that queue: they look at the latest [`View`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use speedmimi_model::{Change, Difference, ReloadSummary, diff};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::access::Access;
 use crate::health::{Finding, Findings};
 use crate::live::Live;
 use crate::telemetry::windows::Windows;
 
+pub mod audit;
 mod caller;
 mod error;
 mod lifecycle;
@@ -26,7 +28,7 @@ mod store;
 mod task;
 mod view;
 
-pub use caller::Caller;
+pub use caller::{Caller, Scope};
 pub use error::{LoadError, Refused};
 pub use lifecycle::{Lifecycle, Phase};
 pub use reload::load;
@@ -57,6 +59,8 @@ struct Shared {
     findings: Findings,
     file: Option<PathBuf>,
     reloading: tokio::sync::Mutex<()>,
+    /// Identity, whose files a reload reads again.
+    access: OnceLock<Arc<Access>>,
 }
 
 /// What a change did.
@@ -134,6 +138,12 @@ impl Control {
     /// The configuration file; `None` when the process was started without one.
     pub fn file(&self) -> Option<&PathBuf> {
         self.shared.file.as_ref()
+    }
+
+    /// From now on a reload reads the files of tokens and certificates again. The first call counts.
+    pub fn guarded_by(&self, access: Arc<Access>) {
+        // A second one is none of ours: there is one start.
+        let _ = self.shared.access.set(access);
     }
 
     /// Applies a change. Resolves when every worker acts on it.

@@ -2,6 +2,8 @@
 
 use speedmimi_model::{ChangeError, Faults, Object, ReloadError};
 
+use crate::access::AccessError;
+
 /// Why the control thread does not do what it is asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refused {
@@ -46,6 +48,9 @@ pub enum Refused {
 /// Why a configuration file gives no configuration.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
+    /// A file of tokens or certificates that it names is not good.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// It cannot be read.
     #[error("cannot read {path}: {error}")]
     Unreadable {

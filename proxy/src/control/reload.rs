@@ -5,8 +5,10 @@ use std::path::Path;
 use speedmimi_model::{Config, ReloadSummary};
 use tokio::sync::oneshot;
 
+use super::audit;
 use super::error::LoadError;
 use super::{Command, Control, Guard, Refused, Reloaded};
+use crate::access::Renewed;
 
 impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
@@ -15,7 +17,8 @@ impl Control {
         let validate_only = guard.validate_only;
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
-        let result = self.try_reload(guard).await;
+        let result = self.try_reload(guard.clone()).await;
+        audit::reload(&guard, &result);
         if !validate_only {
             self.shared.lifecycle.count_reload(result.is_ok());
         }
@@ -41,7 +44,24 @@ impl Control {
         let path = self.shared.file.clone().ok_or(Refused::NoFile)?;
         let read = tokio::task::spawn_blocking(move || load(&path)).await;
         let config = Box::new(read.map_err(|_| Refused::Stopping)??);
-        self.ask(|reply: oneshot::Sender<_>| Command::Reload { config, guard, looked_up: false, reply }).await
+        // Secrets first: whatever is wrong with them, nothing was changed.
+        let renewed = self.read_secrets(&config).await?;
+        let validate_only = guard.validate_only;
+        let done =
+            self.ask(|reply: oneshot::Sender<_>| Command::Reload { config, guard, looked_up: false, reply }).await?;
+        if let Some(renewed) = renewed.filter(|_| !validate_only) {
+            renewed.install();
+        }
+        Ok(done)
+    }
+
+    /// Reads the files of tokens and certificates that the configuration names.
+    async fn read_secrets(&self, config: &Config) -> Result<Option<Renewed>, Refused> {
+        let Some(access) = self.shared.access.get().cloned() else { return Ok(None) };
+        let config = config.clone();
+        let read = tokio::task::spawn_blocking(move || access.read_again(&config)).await;
+        let renewed = read.map_err(|_| Refused::Stopping)?.map_err(LoadError::Access)?;
+        Ok(Some(renewed))
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use speedmimi_model::{Change, Config, Object, diff};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::audit;
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
 use super::store::{Busy, Store};
@@ -78,6 +79,7 @@ impl Controller {
             findings: publisher.findings(),
             file,
             reloading: tokio::sync::Mutex::new(()),
+            access: OnceLock::new(),
         });
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
@@ -151,6 +153,7 @@ impl Controller {
                         Ok(Disconnected { revision, cut })
                     }
                 };
+                audit::disconnect(&guard, &upstream, &id, &answer);
                 drop(reply.send(answer));
             }
         }
@@ -159,17 +162,17 @@ impl Controller {
     async fn change(&mut self, job: Job) {
         let (next, object) = match self.store.change(&job.change, &job.guard, now()) {
             Ok(planned) => planned,
-            Err(refused) => return drop(job.reply.send(Err(refused))),
+            Err(refused) => return job.answer(Err(refused)),
         };
         let removed = self.removed_backend(&job.change);
         let in_flight = removed.as_ref().map_or(0, |state| state.slots.in_flight());
         if let Some(object) = object.clone().filter(|_| in_flight > 0 && job.guard.busy == Busy::Refuse) {
-            return drop(job.reply.send(Err(Refused::Busy { object, in_flight })));
+            return job.answer(Err(Refused::Busy { object, in_flight }));
         }
         let before = self.store.clone();
         if job.guard.validate_only {
             let done = Done { revision: self.revision_of(object.as_ref()), object, before, store: next };
-            return drop(job.reply.send(Ok(done)));
+            return job.answer(Ok(done));
         }
         if !job.looked_up
             && let Some(missing) = self.missing(next.config())
@@ -186,7 +189,7 @@ impl Controller {
             tracing::info!(object = what, revision = self.store.revision(), "changed through the API");
         }
         let done = Done { revision: self.revision_of(object.as_ref()), object, before, store: self.store.clone() };
-        drop(job.reply.send(Ok(done)));
+        job.answer(Ok(done));
     }
 
     /// The revision of an object, or of everything where it is not there.
