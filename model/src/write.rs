@@ -4,8 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AccessFormat, AccessLog, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, Log,
-    LogFormat, Management, ManagementTls, PathMatch, Route, Scheme, State, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck,
+    HealthCheckKind, Level, Log, LogFormat, Management, ManagementTls, PathMatch, Route, Scheme, State, TimeoutsPatch,
+    Upstream,
 };
 use crate::fields;
 use crate::object::Object;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use speedmimi_model::{
-    AccessLog, Algorithm, Backend, Config, HealthCheck, HostPattern, Management, PathMatch, Pool, Protocols, Role, Server,
-    Timeouts, TimeoutsPatch, parse,
+    AccessLog, Algorithm, Backend, Config, HealthCheck, HostPattern, Management, PathMatch, Pool, Protocols, Role,
+    Server, Timeouts, TimeoutsPatch, parse,
 };
 
 fn folder() -> PathBuf {

@@ -21,12 +21,19 @@ mod verbs;
 pub use authorise::{Denied, Needed, authorise};
 pub use face::{Face, Unknown};
 pub use peer::{Certified, Peer};
-pub use verbs::{Reach, Right, VERBS, Verb, verb};
+pub use verbs::{NOWHERE, Reach, Right, VERBS, Verb, verb};
 
 use face::Material;
 
 /// Longest file of tokens or certificates, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Settles which cryptography the process uses. First thing in `main`: with two to choose from, libraries panic at
+/// their first handshake.
+pub fn use_one_provider() {
+    // It fails only when there is one already, which is what we want.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
 
 /// What a file of secrets lacks; every fault of every file, as `KEY: FILE: what`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

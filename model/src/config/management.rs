@@ -34,8 +34,7 @@ impl Management {
 
 /// Whether a host is one of this machine's own.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// `tls` of a management address: PEM files, read again on every reload.

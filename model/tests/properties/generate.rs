@@ -10,9 +10,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use speedmimi_model::{
-    AccessFormat, AccessLog, Algorithm, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps, HealthCheck,
-    HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, ManagementTls, PathMatch, Pool, Protocols, Role, Route, Server,
-    ServerLimits, State, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Algorithm, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps,
+    HealthCheck, HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, ManagementTls, PathMatch, Pool,
+    Protocols, Role, Route, Server, ServerLimits, State, TimeoutsPatch, Upstream,
 };
 
 pub(crate) fn duration() -> impl Strategy<Value = Duration> {

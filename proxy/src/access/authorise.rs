@@ -23,7 +23,7 @@ pub struct Denied {
 pub enum Needed {
     /// A role.
     Role(Role),
-    /// This upstream among its own.
+    /// This upstream, or what leads to one, among its own.
     Upstream(String),
     /// No limit to some upstreams.
     Everything,
@@ -37,7 +37,9 @@ impl fmt::Display for Denied {
         let method = verb.rsplit('/').next().unwrap_or(verb);
         match needed {
             Needed::Role(role) => write!(formatter, "{method} needs the role {role}; this caller has {had}"),
-            Needed::Upstream(name) => write!(formatter, "{method}: {name:?} is not among the upstreams of this caller"),
+            Needed::Upstream(name) => {
+                write!(formatter, "{method}: {name:?} is not within the upstreams of this caller")
+            }
             Needed::Everything => {
                 write!(formatter, "{method} is about everything; this caller is limited to some upstreams")
             }

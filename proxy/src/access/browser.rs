@@ -107,9 +107,12 @@ mod tests {
         ] {
             assert_eq!(outcome(&Method::POST, fields), Err(Refusal::Form), "{fields:?}");
         }
-        for fields in
-            [&[][..], &[page, ours], &[page, ours, ("content-length", "0")], &[page, ("content-type", "application/json; charset=utf-8")]]
-        {
+        for fields in [
+            &[][..],
+            &[page, ours],
+            &[page, ours, ("content-length", "0")],
+            &[page, ("content-type", "application/json; charset=utf-8")],
+        ] {
             assert_eq!(outcome(&Method::POST, fields), Ok(()), "{fields:?}");
         }
     }

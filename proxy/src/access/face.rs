@@ -134,8 +134,8 @@ impl Face {
         peer: &Peer,
         mut authorization: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Caller, Unknown> {
-        let from = peer.from.clone();
-        let caller = |who: &str, role, scope| Ok(Caller { who: who.into(), from, role, scope, asks: "" });
+        let caller =
+            |who: &str, role, scope| Ok(Caller { who: who.into(), from: peer.from.clone(), role, scope, asks: "" });
         let shown = authorization.next();
         if self.asks
             && let Some(shown) = shown
@@ -147,7 +147,11 @@ impl Face {
         }
         if let Some(uid) = peer.uid {
             let own = uid == 0 || uid == rustix::process::geteuid().as_raw();
-            return if own { caller(&format!("uid:{uid}"), Role::Admin, Scope::default()) } else { Err(Unknown::User(uid)) };
+            return if own {
+                caller(&format!("uid:{uid}"), Role::Admin, Scope::default())
+            } else {
+                Err(Unknown::User(uid))
+            };
         }
         match (&peer.certified, peer.ip) {
             (Certified::Client(client), _) => {
@@ -156,7 +160,7 @@ impl Face {
             }
             (Certified::Stranger, _) => Err(Unknown::Certificate),
             (Certified::No, _) if self.asks => Err(Unknown::Silent),
-            (Certified::No, Some(ip)) if ip.is_loopback() => Ok(Caller::api(from)),
+            (Certified::No, Some(ip)) if ip.is_loopback() => Ok(Caller::api(peer.from.clone())),
             (Certified::No, _) => Err(Unknown::Elsewhere),
         }
     }

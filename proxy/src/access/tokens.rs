@@ -48,9 +48,8 @@ impl Tokens {
             tracing::warn!(path = %shown, "everybody can read the file of tokens; chmod 600 keeps its names and hashes");
         }
         let text = String::from_utf8(bytes).map_err(|_| one("is not UTF-8".to_owned()))?;
-        Self::parse(&text).map_err(|faults| {
-            faults.into_iter().map(|(line, fault)| format!("{shown}:{line}: {fault}")).collect()
-        })
+        Self::parse(&text)
+            .map_err(|faults| faults.into_iter().map(|(line, fault)| format!("{shown}:{line}: {fault}")).collect())
     }
 
     /// Reads lines; every fault with the number of its line, from 1.
@@ -112,7 +111,9 @@ fn holder(line: &str) -> Result<(Digest, Holder), String> {
             }
             _ => return Err(format!("{word:?} is not upstreams=A,B")),
         },
-        [_, word, ..] => return Err(format!("nothing is known of {word:?}; names of upstreams have commas, no spaces")),
+        [_, word, ..] => {
+            return Err(format!("nothing is known of {word:?}; names of upstreams have commas, no spaces"));
+        }
     };
     Ok((digest, Holder { name: name.to_owned(), role, scope }))
 }

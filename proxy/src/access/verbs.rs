@@ -40,11 +40,14 @@ const fn row(name: &'static str, role: Role, reach: Reach) -> Verb {
 }
 
 const fn free(name: &'static str, right: Right) -> Verb {
-    Verb { name, right, reach: Reach::Own }
+    Verb { name, right, reach: Own }
 }
 
 use Reach::{Named, Own, Whole};
 use Role::{Admin, Operate, Read, Report};
+
+/// The name of what the admin face does not have.
+pub const NOWHERE: &str = "/*";
 
 /// Every verb, those whose service comes later included. What is not here is refused.
 pub const VERBS: &[Verb] = &[
@@ -98,6 +101,8 @@ pub const VERBS: &[Verb] = &[
     free("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Right::Known),
     free("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Right::Known),
     free("/healthz", Right::Open),
+    // What leads nowhere on the admin face, as whoever may ask anything at all is told.
+    free(NOWHERE, Right::Known),
     free("/readyz", Right::Open),
     // It has the name of every upstream.
     row("/metrics", Read, Whole),

@@ -67,6 +67,10 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::ListBackendsRequest>,
     ) -> Result<Response<v1::ListBackendsResponse>, Status> {
+        let caller = match request.get_ref().upstream.as_str() {
+            "" => caller::of(&request),
+            upstream => caller::on(&self.0, &request, upstream)?,
+        };
         let v1::ListBackendsRequest { upstream, page_size, page_token } = request.into_inner();
         let view = self.0.view();
         let upstreams = &view.store.config().upstreams;
@@ -75,7 +79,7 @@ impl BackendService for Backends {
         }
         let all: Vec<_> = upstreams
             .iter()
-            .filter(|(name, _)| upstream.is_empty() || **name == upstream)
+            .filter(|(name, _)| caller.scope.has(name) && (upstream.is_empty() || **name == upstream))
             .flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)))
             .collect();
         let token = |(name, backend): &(&String, &speedmimi_model::Backend)| format!("{name}/{}", backend.id);
@@ -95,7 +99,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::GetBackendRequest>,
     ) -> Result<Response<v1::GetBackendResponse>, Status> {
-        let caller = caller::of(&request);
+        let caller = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::GetBackendRequest { upstream, backend_id, explain } = request.into_inner();
         let named = Named::new(&upstream, &backend_id, caller, None)?;
         let view = self.0.view();
@@ -109,7 +113,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::AddBackendRequest>,
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::AddBackendRequest { upstream, backend, options } = request.into_inner();
         let mut violations = Violations::default();
         let guard = convert::guard(by, options, &mut violations);
@@ -125,7 +129,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::UpdateBackendRequest>,
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::UpdateBackendRequest { upstream, backend, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
         let guard = convert::guard(by, options, &mut violations);
@@ -142,7 +146,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::RemoveBackendRequest { upstream, backend_id, force, options } = request.into_inner();
         let named = Named::new(&upstream, &backend_id, by, options)?;
         // What is observed of it is gone when it is.
@@ -159,7 +163,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::EnableBackendRequest>,
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::EnableBackendRequest { upstream, backend_id, options } = request.into_inner();
         let (revision, backend) = self.set_active(by, &upstream, &backend_id, options, true).await?;
         Ok(Response::new(v1::EnableBackendResponse { revision, backend: Some(backend) }))
@@ -169,7 +173,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisableBackendRequest>,
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::DisableBackendRequest { upstream, backend_id, options } = request.into_inner();
         let (revision, backend) = self.set_active(by, &upstream, &backend_id, options, false).await?;
         Ok(Response::new(v1::DisableBackendResponse { revision, backend: Some(backend) }))
@@ -179,7 +183,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisconnectBackendRequest>,
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, options } = request.into_inner();
         let Named { upstream, id, guard } = Named::new(&upstream, &backend_id, by, options)?;
         let done = self.0.disconnect(&upstream, &id, keep_enabled, guard).await;
@@ -194,6 +198,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::ReportPerformanceRequest>,
     ) -> Result<Response<v1::ReportPerformanceResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         report::take(&self.0, request.into_inner()).map(Response::new)
     }
 }

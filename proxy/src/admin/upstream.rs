@@ -29,9 +29,10 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::ListUpstreamsRequest>,
     ) -> Result<Response<v1::ListUpstreamsResponse>, Status> {
+        let caller = caller::of(&request);
         let v1::ListUpstreamsRequest { page_size, page_token } = request.into_inner();
         let view = self.0.view();
-        let all: Vec<_> = view.store.config().upstreams.iter().collect();
+        let all: Vec<_> = view.store.config().upstreams.iter().filter(|(name, _)| caller.scope.has(name)).collect();
         let mut violations = Violations::default();
         let page = Page::of(&all, page_size, &page_token, |(name, _)| (*name).clone(), &mut violations);
         violations.check()?;
@@ -47,6 +48,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::GetUpstreamRequest>,
     ) -> Result<Response<v1::GetUpstreamResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::GetUpstreamRequest { upstream, explain } = request.into_inner();
         let name = convert::upstream_name(&upstream);
         let view = self.0.view();
@@ -61,6 +63,7 @@ impl UpstreamService for Upstreams {
         request: Request<v1::AddUpstreamRequest>,
     ) -> Result<Response<v1::AddUpstreamResponse>, Status> {
         let by = caller::of(&request);
+        caller::may(&by, named(&request.get_ref().upstream))?;
         let v1::AddUpstreamRequest { upstream, options } = request.into_inner();
         let mut violations = Violations::default();
         let upstream = upstream.unwrap_or_default();
@@ -77,7 +80,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::UpdateUpstreamRequest>,
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, named(&request.get_ref().upstream))?;
         let v1::UpdateUpstreamRequest { upstream, update_mask, options } = request.into_inner();
         let mut violations = Violations::default();
         let upstream = upstream.unwrap_or_default();
@@ -94,7 +97,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::RemoveUpstreamRequest>,
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
-        let by = caller::of(&request);
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::RemoveUpstreamRequest { upstream: name, force, options } = request.into_inner();
         let mut violations = Violations::default();
         convert::needed("upstream", &name, &mut violations);
@@ -107,4 +110,9 @@ impl UpstreamService for Upstreams {
         let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
         Ok(Response::new(v1::RemoveUpstreamResponse { revision: done.revision, upstream: Some(was) }))
     }
+}
+
+/// What an upstream is called; empty where there is none.
+fn named(upstream: &Option<v1::Upstream>) -> &str {
+    upstream.as_ref().map(|upstream| upstream.name.as_str()).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use speedmimi_model::{Change, Config, Difference, Object, Selector, diff};
+use speedmimi_model::{Change, Config, Difference, Object, Selector};
 
 use super::caller::Caller;
 use super::error::Refused;
@@ -158,7 +158,9 @@ fn outcome(guard: &Guard, object: &str, result: Result<u64, &Refused>, [before, 
 /// What a change names.
 fn about(change: &Change) -> String {
     match change {
-        Change::Add { object, .. } | Change::Update { object, .. } | Change::Remove { object, .. } => object.to_string(),
+        Change::Add { object, .. } | Change::Update { object, .. } | Change::Remove { object, .. } => {
+            object.to_string()
+        }
         Change::Clear(Selector::Object(object)) => object.to_string(),
         Change::Clear(Selector::Field(object, field)) => format!("{object} {field}"),
         Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => String::new(),
@@ -179,7 +181,8 @@ fn between(old: Option<(Object, Value)>, new: Option<(Object, Value)>) -> Vec<Di
     };
     let all = keys(&old).union(&keys(&new)).cloned().collect::<Vec<_>>();
     let object = old.as_ref().or(new.as_ref()).map(|(object, _)| object.clone());
-    let value = |part: &Option<(Object, Value)>, key: &str| part.as_ref().and_then(|(_, value)| value.get(key).cloned());
+    let value =
+        |part: &Option<(Object, Value)>, key: &str| part.as_ref().and_then(|(_, value)| value.get(key).cloned());
     let differ = all.into_iter().filter_map(|field| {
         let (old, new) = (value(&old, &field), value(&new, &field));
         let object = object.clone().filter(|_| old != new)?;

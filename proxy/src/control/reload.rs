@@ -14,6 +14,12 @@ impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
     /// whoever asks.
     pub async fn reload(&self, guard: Guard) -> Result<Reloaded, Refused> {
+        let control = self.clone();
+        // Goes on, and is told, though whoever asked for it leaves.
+        tokio::spawn(async move { control.reload_now(guard).await }).await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    async fn reload_now(&self, guard: Guard) -> Result<Reloaded, Refused> {
         let validate_only = guard.validate_only;
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
@@ -45,7 +51,7 @@ impl Control {
         let read = tokio::task::spawn_blocking(move || load(&path)).await;
         let config = Box::new(read.map_err(|_| Refused::Stopping)??);
         // Secrets first: whatever is wrong with them, nothing was changed.
-        let renewed = self.read_secrets(&config).await?;
+        let renewed = self.read_secrets().await?;
         let validate_only = guard.validate_only;
         let done =
             self.ask(|reply: oneshot::Sender<_>| Command::Reload { config, guard, looked_up: false, reply }).await?;
@@ -55,11 +61,11 @@ impl Control {
         Ok(done)
     }
 
-    /// Reads the files of tokens and certificates that the configuration names.
-    async fn read_secrets(&self, config: &Config) -> Result<Option<Renewed>, Refused> {
+    /// Reads the files of tokens and certificates again; which they are only a restart can change.
+    async fn read_secrets(&self) -> Result<Option<Renewed>, Refused> {
         let Some(access) = self.shared.access.get().cloned() else { return Ok(None) };
-        let config = config.clone();
-        let read = tokio::task::spawn_blocking(move || access.read_again(&config)).await;
+        let view = self.view();
+        let read = tokio::task::spawn_blocking(move || access.read_again(view.store.config())).await;
         let renewed = read.map_err(|_| Refused::Stopping)?.map_err(LoadError::Access)?;
         Ok(Some(renewed))
     }
