@@ -57,6 +57,12 @@ impl Access {
         Ok(Self { grpc: face(&config.grpc, grpc), admin: face(&config.admin, admin) })
     }
 
+    /// Tells the log what is not well with the files. They are read before there is a log.
+    pub fn warn(&self) {
+        self.grpc.warn();
+        self.admin.warn();
+    }
+
     /// Reads the files again; nothing is changed before [`Renewed::install`].
     pub fn read_again(&self, config: &Config) -> Result<Renewed, AccessError> {
         let (grpc, admin) = materials(config)?;

@@ -126,6 +126,7 @@ async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, annou
     let mut signals = Signals::listen()?;
     let error_log = ErrorLog::open(config.log.file.clone()).map_err(StartError::ErrorLog)?;
     error_log.install(level(config.log.level), config.log.format.map(format));
+    access.warn();
     let descriptors = descriptors::raise();
     warn_of_few_descriptors(&config, descriptors);
     let workers = worker_count(&config);

@@ -32,6 +32,7 @@ pub(super) struct Material {
     tokens: Option<Tokens>,
     tls: Option<Arc<ServerConfig>>,
     names: Vec<Name>,
+    warnings: Vec<String>,
 }
 
 /// Why it is not known who calls. What could be done about it is said; whether a token is nearly right is not.
@@ -75,15 +76,19 @@ impl Material {
         }
         if let Some(files) = &management.tls {
             match tls::read(files, protocol) {
-                Ok((config, names)) => (material.tls, material.names) = (Some(config), names),
+                Ok(tls::Read { config, names, warning }) => {
+                    (material.tls, material.names) = (Some(config), names);
+                    material.warnings.extend(warning.map(|warning| format!("{section}.tls.{warning}")));
+                }
                 Err(found) => faults.extend(found.into_iter().map(|fault| format!("{section}.tls.{fault}"))),
             }
         }
         if let Some(path) = management.auth.as_ref().and_then(|auth| auth.tokens_file.as_ref()) {
             match Tokens::read(path) {
-                Ok(tokens) => {
-                    tracing::debug!(section, tokens = tokens.len(), "tokens read");
+                Ok((tokens, warning)) => {
                     material.tokens = Some(tokens);
+                    let warning = warning.map(|warning| format!("{section}.auth.tokens_file: {warning}"));
+                    material.warnings.extend(warning);
                 }
                 Err(found) => {
                     faults.extend(found.into_iter().map(|fault| format!("{section}.auth.tokens_file: {fault}")));
@@ -175,6 +180,18 @@ impl Face {
 
     pub(super) fn renew(&self, material: Material) {
         *self.material.write() = Arc::new(material);
+        self.warn();
+    }
+
+    /// Tells the log what is not well with the files, and how many tokens there are.
+    pub(super) fn warn(&self) {
+        let material = self.material();
+        for warning in &material.warnings {
+            tracing::warn!("{warning}");
+        }
+        if let Some(tokens) = &material.tokens {
+            tracing::debug!(tokens = tokens.len(), "tokens of management are in force");
+        }
     }
 
     fn material(&self) -> Arc<Material> {

@@ -13,12 +13,19 @@ use speedmimi_model::ManagementTls;
 
 use super::names::{self, Name};
 
-/// The configuration of a server that speaks one protocol, and the names of its certificate; or every fault, as
-/// `KEY: FILE: what`.
-pub(super) fn read(
-    files: &ManagementTls,
-    protocol: &'static [u8],
-) -> Result<(Arc<ServerConfig>, Vec<Name>), Vec<String>> {
+/// What the files of a section come to.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// Of a server that speaks one protocol.
+    pub(super) config: Arc<ServerConfig>,
+    /// Of its certificate.
+    pub(super) names: Vec<Name>,
+    /// What somebody should know, though it can be used.
+    pub(super) warning: Option<String>,
+}
+
+/// Reads the files; every fault is `KEY: FILE: what`.
+pub(super) fn read(files: &ManagementTls, protocol: &'static [u8]) -> Result<Read, Vec<String>> {
     let mut faults = Vec::new();
     let mut keep = |fault| faults.push(fault);
     let chain = certificates("cert_file", &files.cert_file).map_err(&mut keep).ok();
@@ -27,17 +34,17 @@ pub(super) fn read(
     let verifier = verifier(files.client_ca_file.as_deref(), &provider).map_err(&mut keep).ok();
     let (Some(chain), Some(key), Some(verifier)) = (chain, key, verifier) else { return Err(faults) };
     let names = chain.first().map(|own| names::of(own)).unwrap_or_default();
-    if chain.first().is_some_and(|own| !names::is_current(own)) {
-        let path = files.cert_file.display();
-        tracing::warn!(%path, "the certificate of management is not valid today: clients will refuse it");
-    }
+    let warning = chain
+        .first()
+        .filter(|own| !names::is_current(own))
+        .map(|_| format!("cert_file: {}: is not valid today: clients will refuse it", files.cert_file.display()));
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = builder.and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key));
     let mut config = config.map_err(|error| {
         vec![format!("key_file: {}: does not fit {}: {error}", files.key_file.display(), files.cert_file.display())]
     })?;
     config.alpn_protocols = vec![protocol.to_vec()];
-    Ok((Arc::new(config), names))
+    Ok(Read { config: Arc::new(config), names, warning })
 }
 
 fn certificates(field: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

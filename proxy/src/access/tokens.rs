@@ -33,7 +33,7 @@ pub(super) struct Holder {
 
 impl Tokens {
     /// Reads the file; every fault is `FILE:LINE: what`.
-    pub(super) fn read(path: &Path) -> Result<Self, Vec<String>> {
+    pub(super) fn read(path: &Path) -> Result<(Self, Option<String>), Vec<String>> {
         let shown = path.display();
         let one = |fault: String| vec![format!("{shown}: {fault}")];
         let bytes = super::read(path).map_err(one)?;
@@ -44,9 +44,8 @@ impl Tokens {
                 mode & 0o777
             )));
         }
-        if mode & 0o004 != 0 {
-            tracing::warn!(path = %shown, "everybody can read the file of tokens; chmod 600 keeps its names and hashes");
-        }
+        let open = mode & 0o004 != 0;
+        let warning = open.then(|| format!("{shown}: everybody can read its names and hashes; chmod 600 {shown}"));
         let text = String::from_utf8(bytes).map_err(|_| one("is not UTF-8".to_owned()))?;
         Self::parse(&text)
             .map_err(|faults| faults.into_iter().map(|(line, fault)| format!("{shown}:{line}: {fault}")).collect())
@@ -174,7 +173,10 @@ mod tests {
         let faults = Tokens::read(&path).expect_err("the group may write");
         assert!(faults[0].contains("chmod 600"), "{faults:?}");
         mode(0o600);
-        assert_eq!(Tokens::read(&path).expect("a good file").len(), 1);
+        let (tokens, warning) = Tokens::read(&path).expect("a good file");
+        assert_eq!((tokens.len(), warning), (1, None));
+        mode(0o644);
+        assert!(Tokens::read(&path).expect("a good file").1.is_some_and(|warning| warning.contains("chmod 600")));
         assert!(Tokens::read(&folder.path().join("none")).is_err());
     }
 }

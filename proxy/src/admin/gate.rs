@@ -58,7 +58,7 @@ where
             let from = peer.as_ref().map(|peer| peer.from.clone()).unwrap_or_default();
             let (caller, why) = (Caller { from, ..Caller::nobody() }, browser::Refusal::Browser.to_string());
             audit::barred(&caller, request.uri().path(), "", Barred::PermissionDenied, &why);
-            let mut response = Response::new(Body::new(why));
+            let mut response = Status::permission_denied(why).into_http();
             *response.status_mut() = StatusCode::FORBIDDEN;
             return Box::pin(async { Ok(response) });
         }

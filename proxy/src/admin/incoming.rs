@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -23,6 +23,8 @@ use crate::access::{Face, Peer};
 const CONNECTIONS: usize = 256;
 /// Time for a TLS handshake, and again for the first bytes of HTTP/2.
 pub(super) const GREETING: Duration = Duration::from_secs(10);
+/// How long the other end may take to read why a handshake failed.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Bytes that every HTTP/2 connection begins with (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
@@ -104,14 +106,16 @@ pub(super) async fn shake_hands(
     config: Arc<rustls::ServerConfig>,
     face: &Face,
 ) -> Option<(TlsStream<TcpStream>, Peer)> {
-    match timeout(GREETING, TlsAcceptor::from(config).accept(stream)).await {
+    match timeout(GREETING, TlsAcceptor::from(config).accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
             let peer = peer.with_certificate(shown.as_deref(), face.clients());
             Some((stream, peer))
         }
-        Ok(Err(error)) => {
+        Ok(Err((error, stream))) => {
             tracing::debug!(from = %peer.from, %error, "a TLS handshake of management failed");
+            // Closed at once, with bytes unread, the connection would be reset, and the reason lost on its way.
+            let _ = timeout(FAREWELL, until_closed(stream)).await;
             None
         }
         Err(_) => {
@@ -119,6 +123,14 @@ pub(super) async fn shake_hands(
             None
         }
     }
+}
+
+/// Sends nothing more, and reads until the other end has closed.
+async fn until_closed(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut scratch = [0; 1024];
+    while stream.read(&mut scratch).await? > 0 {}
+    Ok(())
 }
 
 enum Plain {
