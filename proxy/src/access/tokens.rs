@@ -47,8 +47,9 @@ impl Tokens {
         let open = mode & 0o004 != 0;
         let warning = open.then(|| format!("{shown}: everybody can read its names and hashes; chmod 600 {shown}"));
         let text = String::from_utf8(bytes).map_err(|_| one("is not UTF-8".to_owned()))?;
-        Self::parse(&text)
-            .map_err(|faults| faults.into_iter().map(|(line, fault)| format!("{shown}:{line}: {fault}")).collect())
+        let placed = |(line, fault)| format!("{shown}:{line}: {fault}");
+        let tokens = Self::parse(&text).map_err(|faults| faults.into_iter().map(placed).collect::<Vec<_>>())?;
+        Ok((tokens, warning))
     }
 
     /// Reads lines; every fault with the number of its line, from 1.
