@@ -3,13 +3,17 @@
 use std::error::Error;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error as Tls};
+use rustls::{CertificateError, Error as Tls};
 
-use super::Failure;
+use super::{Failure, root};
 
 /// The failure of a connection, if TLS is what failed.
 pub(super) fn failure(error: &(dyn Error + 'static), endpoint: &str) -> Option<Failure> {
-    let (reason, hint) = told(find(error)?, endpoint);
+    let (reason, hint) = match find(error) {
+        Some(error) => told(error, endpoint),
+        // Once the handshake is over on this side, HTTP/2 keeps the words alone.
+        None => refused(root(error).strip_prefix("received fatal alert: ")?),
+    };
     Some(Failure::Untrusted { endpoint: endpoint.to_owned(), reason, hint })
 }
 
@@ -31,28 +35,36 @@ fn told(error: &Tls, endpoint: &str) -> (String, String) {
     let clear = endpoint.replacen("https://", "http://", 1);
     match error {
         Tls::InvalidCertificate(fault) => certificate(fault),
-        Tls::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateExpired => (
-                "the proxy says that the certificate of --cert has expired".to_owned(),
-                "get a new one, or use --token-file".to_owned(),
-            ),
-            AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::DecryptError
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRequired => (
-                format!("the proxy does not accept the certificate of --cert ({alert:?})"),
-                "it has to be signed by an authority in tls.client_ca_file of the proxy; --token-file is another way"
-                    .to_owned(),
-            ),
-            _ => (format!("the proxy ends the handshake ({alert:?})"), "does this address serve gRPC?".to_owned()),
-        },
+        Tls::AlertReceived(alert) => refused(&format!("{alert:?}")),
         Tls::InvalidMessage(_) => {
             ("what answers there does not speak TLS".to_owned(), format!("try --endpoint {clear}"))
         }
         other => (other.to_string(), "is this the gRPC address of a speedmimi?".to_owned()),
+    }
+}
+
+/// The proxy ends a handshake, with this alert (RFC 8446, section 6.2).
+fn refused(alert: &str) -> (String, String) {
+    let about_certificates = [
+        "UnknownCA",
+        "BadCertificate",
+        "CertificateUnknown",
+        "CertificateRevoked",
+        "CertificateRequired",
+        "DecryptError",
+        "UnsupportedCertificate",
+    ];
+    match alert {
+        "CertificateExpired" => (
+            "the proxy says that the certificate of --cert has expired".to_owned(),
+            "get a new one, or use --token-file".to_owned(),
+        ),
+        alert if about_certificates.contains(&alert) => (
+            format!("the proxy does not accept the certificate of --cert ({alert})"),
+            "it has to be signed by an authority in tls.client_ca_file of the proxy; --token-file is another way"
+                .to_owned(),
+        ),
+        alert => (format!("the proxy ends the handshake ({alert})"), "does this address serve gRPC?".to_owned()),
     }
 }
 
