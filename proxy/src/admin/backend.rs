@@ -198,7 +198,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::ReportPerformanceRequest>,
     ) -> Result<Response<v1::ReportPerformanceResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
-        report::take(&self.0, request.into_inner()).map(Response::new)
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        report::take(&self.0, request.into_inner()).map(Response::new).map_err(|status| caller::unseen(&by, status))
     }
 }

@@ -1,7 +1,7 @@
 //! Who makes a call, and whether it may reach the upstream that the call names.
 
-use speedmimi_model::Kind;
-use tonic::{Request, Status};
+use speedmimi_model::{Kind, Role};
+use tonic::{Code, Request, Status};
 
 use super::{convert, status};
 use crate::access::{Denied, Needed, authorise};
@@ -35,6 +35,14 @@ pub(super) fn may(caller: &Caller, upstream: &str) -> Result<(), Status> {
 pub(super) fn not_its_own(caller: &Caller, name: &str) -> Status {
     let needed = Needed::Upstream(name.to_owned());
     refuse(caller, &Denied { verb: caller.asks.to_owned(), had: caller.role, needed })
+}
+
+/// What a caller that sees nothing is told where something is not found: not what there is instead.
+pub(super) fn unseen(caller: &Caller, status: Status) -> Status {
+    if caller.role.includes(Role::Read) || status.code() != Code::NotFound {
+        return status;
+    }
+    status::hidden()
 }
 
 fn refuse(caller: &Caller, denied: &Denied) -> Status {

@@ -62,7 +62,8 @@ where
             *response.status_mut() = StatusCode::FORBIDDEN;
             return Box::pin(async { Ok(response) });
         }
-        let name = request.uri().path().trim_start_matches('/');
+        let path = request.uri().path();
+        let name = path.strip_prefix('/').unwrap_or(path);
         match admit(&self.face, peer.as_deref(), request.headers(), name) {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);

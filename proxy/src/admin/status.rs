@@ -111,6 +111,11 @@ pub(super) fn refused(error: &Refused) -> Status {
     Status::with_error_details(code, error.to_string(), details)
 }
 
+/// There is no such backend, for a caller that is not told what there is.
+pub(super) fn hidden() -> Status {
+    Status::with_error_details(Code::NotFound, "this backend does not exist", info("BACKEND_NOT_FOUND", []))
+}
+
 /// It is not known who calls.
 pub(super) fn unknown(why: Unknown) -> Status {
     Status::with_error_details(Code::Unauthenticated, why.to_string(), info("UNAUTHENTICATED", []))

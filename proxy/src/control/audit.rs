@@ -42,14 +42,15 @@ pub fn write(line: Line<'_>) {
     let Line { by, object, before, after, result, validate_only, request_id } = line;
     let [who, from, verb] = [&by.who, &by.from, by.asks].map(clean);
     let [object, before, after, request_id] = [object, before, after, request_id].map(clean);
+    // As texts, which every format of the log puts between quotes: none can pass for another field.
     match result {
         Ok(revision) => tracing::info!(
-            target: TARGET, %who, %from, %verb, %object, %before, %after, result = "ok", revision, validate_only,
-            %request_id, "audit"
+            target: TARGET, who, from, verb, object, before, after, result = "ok", revision, validate_only, request_id,
+            "audit"
         ),
         Err((code, error)) => tracing::warn!(
-            target: TARGET, %who, %from, %verb, %object, result = code, error = %clean(error), validate_only,
-            %request_id, "audit"
+            target: TARGET, who, from, verb, object, result = code, error = clean(error), validate_only, request_id,
+            "audit"
         ),
     }
 }
@@ -74,7 +75,7 @@ pub fn barred(by: &Caller, verb: &str, object: &str, why: Barred, error: &str) {
     };
     let Some(left_out) = allowance.lock().take(Instant::now()) else { return };
     let [who, from, verb, object, error] = [&*by.who, &by.from, verb, object, error].map(clean);
-    tracing::warn!(target: TARGET, %who, %from, %verb, %object, result = code, %error, left_out, "audit");
+    tracing::warn!(target: TARGET, who, from, verb, object, result = code, error, left_out, "audit");
 }
 
 /// How many lines may be written: so many at once, and so many a second.

@@ -325,6 +325,19 @@ fn what_is_not_their_own_looks_to_limited_callers_as_if_it_were_not_there() {
 }
 
 #[test]
+fn who_only_reports_sees_no_names() {
+    let (bench, _backend) = Bench::start();
+    let channel = bench.channel(HERE);
+    let methods = bench.methods();
+    let (_, report) = methods.iter().find(|(_, method)| method.name() == "ReportPerformance").expect("it exists");
+    let refusal = bench.call(&channel, report, KNOWN[1], "lacks").expect_err("no such upstream");
+    assert_eq!(refusal.code(), Code::NotFound, "{refusal:?}");
+    assert!(!format!("{refusal:?}").contains("owned"), "{refusal:?}");
+    let shown = bench.call(&channel, report, KNOWN[3], "lacks").expect_err("no such upstream");
+    assert!(shown.message().contains("owned"), "{shown:?}");
+}
+
+#[test]
 fn lists_show_limited_callers_their_own() {
     let (bench, _backend) = Bench::start();
     let channel = bench.channel(HERE);
