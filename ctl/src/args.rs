@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 
 mod backend;
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
 /// What every command understands.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Management address of the proxy: http://HOST:PORT, HOST:PORT or unix:PATH
+    /// Management address of the proxy: http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH
     #[arg(
         long,
         global = true,
@@ -50,6 +51,8 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) endpoint: Endpoint,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
     /// Longest wait for an answer, such as 500ms, 10s or 1m
     #[arg(
         long,

@@ -13,17 +13,22 @@ use speedmimi_proto::v1::{
     BackendEntry, GetBackendRequest, GetUpstreamRequest, ListBackendsRequest, ListBackendsResponse, ListRoutesRequest,
     ListRoutesResponse, ListUpstreamsRequest, ListUpstreamsResponse, UpstreamEntry,
 };
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint as Transport};
 use tonic::{Response, Status};
 
 use crate::args::Global;
+use crate::credentials::Bearer;
 use crate::failure::{Failure, root};
 use crate::name::BackendName;
+
+/// What calls go through: the connection, and the token on each of them.
+pub(crate) type Wire = InterceptedService<Channel, Bearer>;
 
 /// A connection to one proxy.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    channel: Channel,
+    channel: Wire,
     timeout: Duration,
     /// As the user wrote it.
     endpoint: String,
@@ -38,41 +43,49 @@ impl Client {
             .map_err(|error| unreachable(root(&error)))?
             .user_agent(concat!("speedctl/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| unreachable(root(&error)))?;
+        let transport = if global.endpoint.is_secure() {
+            let tls = global.credentials.tls()?;
+            transport.tls_config(tls).map_err(|error| Failure::of_connecting(&error, &endpoint))?
+        } else {
+            transport
+        };
+        let bearer = global.credentials.bearer(&global.endpoint)?;
         let channel = match tokio::time::timeout(global.timeout, Box::pin(transport.connect())).await {
             Ok(Ok(channel)) => channel,
-            Ok(Err(error)) => return Err(unreachable(root(&error))),
+            Ok(Err(error)) => return Err(Failure::of_connecting(&error, &endpoint)),
             Err(_) => return Err(unreachable(format!("no connection within {:?}", global.timeout))),
         };
+        let channel = InterceptedService::new(channel, bearer);
         Ok(Self { channel, timeout: global.timeout, endpoint })
     }
 
     /// Calls about backends.
-    pub(crate) fn backends(&self) -> BackendServiceClient<Channel> {
+    pub(crate) fn backends(&self) -> BackendServiceClient<Wire> {
         BackendServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Calls about upstreams.
-    pub(crate) fn upstreams(&self) -> UpstreamServiceClient<Channel> {
+    pub(crate) fn upstreams(&self) -> UpstreamServiceClient<Wire> {
         UpstreamServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Calls about routes.
-    pub(crate) fn routes(&self) -> RouteServiceClient<Channel> {
+    pub(crate) fn routes(&self) -> RouteServiceClient<Wire> {
         RouteServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Calls about the configuration.
-    pub(crate) fn config(&self) -> ConfigServiceClient<Channel> {
+    pub(crate) fn config(&self) -> ConfigServiceClient<Wire> {
         ConfigServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Calls about figures.
-    pub(crate) fn stats(&self) -> StatsServiceClient<Channel> {
+    pub(crate) fn stats(&self) -> StatsServiceClient<Wire> {
         StatsServiceClient::new(self.channel.clone())
     }
 
     /// Calls about the process.
-    pub(crate) fn server(&self) -> ServerServiceClient<Channel> {
+    pub(crate) fn server(&self) -> ServerServiceClient<Wire> {
         ServerServiceClient::new(self.channel.clone())
     }
 

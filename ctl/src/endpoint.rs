@@ -11,7 +11,20 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// For a connection: `http://…` or `unix:…`.
+    /// Whether it is secured by TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.uri.starts_with("https:")
+    }
+
+    /// Whether nobody else hears what goes there: TLS, or this machine.
+    pub(crate) fn is_private(&self) -> bool {
+        let Some(authority) = self.uri.strip_prefix("http://") else { return true };
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
+    /// For a connection: `http://…`, `https://…` or `unix:…`.
     pub(crate) fn uri(&self) -> &str {
         &self.uri
     }
@@ -30,13 +43,13 @@ pub(crate) enum EndpointError {
     #[error("unix: needs the path of a socket, as in unix:/run/speedmimi.sock")]
     NoPath,
     /// A scheme that is not spoken.
-    #[error("{0}:// is not available in this version: write http://HOST:PORT, HOST:PORT or unix:PATH")]
+    #[error("{0}:// is not spoken: write http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH")]
     Scheme(String),
     /// No port.
     #[error("the port is missing: write HOST:PORT, as in 127.0.0.1:9090")]
     NoPort,
     /// Not an address.
-    #[error("not an address: write http://HOST:PORT, HOST:PORT or unix:PATH")]
+    #[error("not an address: write http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH")]
     Malformed,
 }
 
@@ -53,10 +66,10 @@ impl FromStr for Endpoint {
                 Ok(Self { written, uri: format!("unix:{path}") })
             };
         }
-        let authority = match text.split_once("://") {
-            Some(("http", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+        let (scheme, authority) = match text.split_once("://") {
+            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest.strip_suffix('/').unwrap_or(rest)),
             Some((scheme, _)) => return Err(EndpointError::Scheme(scheme.to_owned())),
-            None => text,
+            None => ("http", text),
         };
         let authority: tonic::codegen::http::uri::Authority =
             authority.parse().map_err(|_| EndpointError::Malformed)?;
@@ -66,7 +79,7 @@ impl FromStr for Endpoint {
         if authority.port_u16().is_none() {
             return Err(EndpointError::NoPort);
         }
-        Ok(Self { written, uri: format!("http://{authority}") })
+        Ok(Self { written, uri: format!("{scheme}://{authority}") })
     }
 }
 
@@ -84,10 +97,18 @@ mod tests {
         assert_eq!(uri("unix:/run/s.sock").as_deref(), Ok("unix:/run/s.sock"));
         assert_eq!(uri("unix:///run/s.sock").as_deref(), Ok("unix:/run/s.sock"));
         assert_eq!(uri("unix:"), Err(EndpointError::NoPath));
-        assert_eq!(uri("https://a:1"), Err(EndpointError::Scheme("https".to_owned())));
+        assert_eq!(uri("https://a:1/").as_deref(), Ok("https://a:1"));
+        assert_eq!(uri("ftp://a:1"), Err(EndpointError::Scheme("ftp".to_owned())));
         assert_eq!(uri("localhost"), Err(EndpointError::NoPort));
         assert_eq!(uri("a b:1"), Err(EndpointError::Malformed));
         assert_eq!(uri("http://a:1/path"), Err(EndpointError::Malformed));
         assert_eq!(uri(":9090"), Err(EndpointError::Malformed));
+    }
+
+    #[test]
+    fn what_others_could_hear_is_known() {
+        let is_private = |text: &str| text.parse::<Endpoint>().expect(text).is_private();
+        assert!(["unix:/s", "https://a:1", "http://127.0.0.1:1", "[::1]:1", "localhost:1"].into_iter().all(is_private));
+        assert!(!is_private("http://a:1") && !is_private("10.0.0.1:1") && !is_private("localhost.example:1"));
     }
 }

@@ -10,6 +10,8 @@ use tonic_types::StatusExt as _;
 
 use crate::printer::clean;
 
+mod trust;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -28,6 +30,16 @@ pub(crate) enum Failure {
         endpoint: String,
         /// What the system says.
         reason: String,
+    },
+    /// Somebody answers, but is not who it should be, or does not want us.
+    #[error("no secure connection to {endpoint}: {reason}")]
+    Untrusted {
+        /// Where.
+        endpoint: String,
+        /// Why not.
+        reason: String,
+        /// What helps.
+        hint: String,
     },
     /// No answer in time.
     #[error("no answer from {endpoint} within {timeout:?}")]
@@ -93,9 +105,16 @@ impl Failure {
     /// An error status of a call to `endpoint`; one that was made on this side means that nobody is there.
     pub(crate) fn of_status(status: Status, endpoint: &str) -> Self {
         if status.source().is_some_and(|source| source.is::<tonic::transport::Error>()) {
-            return Self::Unreachable { endpoint: endpoint.to_owned(), reason: root(&status) };
+            return trust::failure(&status, endpoint)
+                .unwrap_or_else(|| Self::Unreachable { endpoint: endpoint.to_owned(), reason: root(&status) });
         }
         Self::Refused(Box::new(status))
+    }
+
+    /// A connection that did not come about.
+    pub(crate) fn of_connecting(error: &(dyn std::error::Error + 'static), endpoint: &str) -> Self {
+        trust::failure(error, endpoint)
+            .unwrap_or_else(|| Self::Unreachable { endpoint: endpoint.to_owned(), reason: root(error) })
     }
 
     /// What the process ends with.
@@ -103,6 +122,7 @@ impl Failure {
         match self {
             Self::Closed => 0,
             Self::Incomplete { .. }
+            | Self::Untrusted { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
             | Self::Format(_)
@@ -156,11 +176,16 @@ impl Failure {
             return Some(hint);
         }
         let hint = match self {
-            Self::Usage { hint, .. } => hint,
+            Self::Usage { hint, .. } | Self::Untrusted { hint, .. } => hint,
             Self::Unreachable { endpoint, .. } => {
                 return Some(format!(
                     "is speedmimi running, with its management API at {endpoint}? --endpoint or SPEEDCTL_ENDPOINT \
-                     names another address"
+                     names another address{}",
+                    if endpoint.starts_with("https") || endpoint.starts_with("unix") {
+                        ""
+                    } else {
+                        "; where it has TLS, write https://"
+                    }
                 ));
             }
             Self::Late { .. } => {
@@ -175,7 +200,10 @@ impl Failure {
                 Code::InvalidArgument => "nothing was changed; --help shows what is allowed",
                 Code::DeadlineExceeded => "look whether the change was made before you repeat it, or raise --timeout",
                 Code::FailedPrecondition => "nothing was changed",
-                Code::PermissionDenied | Code::Unauthenticated => "this address does not let you do that",
+                Code::PermissionDenied => "nothing was changed: ask whoever runs the proxy for a token with that right",
+                Code::Unauthenticated => {
+                    "nothing was changed: --token-file (SPEEDCTL_TOKEN_FILE) or --cert and --key say who you are"
+                }
                 Code::Unimplemented => "are speedctl and speedmimi of the same version?",
                 _ => return None,
             },

@@ -15,6 +15,7 @@ use crate::printer::{Printer, Surface};
 
 mod args;
 mod client;
+mod credentials;
 mod endpoint;
 mod failure;
 mod name;
@@ -22,6 +23,13 @@ mod printer;
 mod request;
 mod verb;
 mod view;
+
+/// Settles which cryptography the process uses. First thing in `main`: with two to choose from, libraries panic at
+/// their first handshake.
+pub fn use_one_provider() {
+    // It fails only when there is one already, which is what we want.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
 
 /// Runs one command line, the program's name first; prints to the process's own outputs.
 ///
@@ -43,6 +51,10 @@ fn execute(args: impl IntoIterator<Item = OsString>, surface: Surface, out: &mut
         Err(error) => return usage(&error, surface, out, err),
     };
     let color = arguments.global.color;
+    for warning in arguments.global.credentials.warnings() {
+        // Nobody is left to tell when it is closed.
+        let _ = writeln!(err, "warning: {}", printer::clean(&warning));
+    }
     let mut printer = Printer::new(out, arguments.global.output, surface, color);
     let outcome = verb::run(arguments, &mut printer).and_then(|()| printer.flush());
     match outcome {

@@ -10,11 +10,13 @@ use speedmimi_policy::Algorithm;
 
 mod compare;
 mod health;
+mod management;
 mod route;
 mod spelled;
 mod state;
 
 pub use health::{HealthCheck, HealthCheckKind, StatusRanges};
+pub use management::{Auth, AuthClient, Management, ManagementTls, Role};
 pub use route::{HeaderEdits, HeaderOps, HostPattern, PathMatch, Protocols, Route};
 pub use spelled::Spelled;
 pub use state::{Conflict, State};
@@ -300,26 +302,6 @@ pub struct TimeoutsPatch {
     pub idle: Option<Duration>,
     /// See [`Timeouts::total`]; `Some(None)` is `off`.
     pub total: Option<Option<Duration>>,
-}
-
-/// An address that serves management.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Management {
-    /// Whether it is served; default true.
-    pub enabled: bool,
-    /// A loopback address; default 127.0.0.1.
-    pub host: String,
-    /// 0 lets the system choose.
-    pub port: u16,
-    /// A socket in the file system, instead of host and port; grpc alone.
-    pub unix: Option<PathBuf>,
-}
-
-impl Management {
-    /// On loopback at this port.
-    pub fn on(port: u16) -> Self {
-        Self { enabled: true, host: "127.0.0.1".into(), port, unix: None }
-    }
 }
 
 /// `log`: what the proxy says about itself.

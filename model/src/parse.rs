@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::across;
-use crate::config::{AccessFormat, AccessLog, Config, Conflict, Level, Log, LogFormat, Management, Spelled, State};
+use crate::config::{AccessFormat, AccessLog, Config, Conflict, Level, Log, LogFormat, Spelled, State};
 use crate::fault::Faults;
 use crate::fields;
 use crate::read::{At, Section, Sink};
@@ -13,6 +13,7 @@ use crate::tree::{self, Value};
 mod backends;
 mod check;
 pub(crate) mod later;
+mod management;
 mod object;
 mod routing;
 mod server;
@@ -66,8 +67,8 @@ pub(crate) fn is_section(name: &str) -> bool {
 /// Reads the sections that stand there.
 fn sections(root: &mut Section<'_>, config: &mut Config) {
     root.set("server", &mut config.server, |at| Some(server::read(at)));
-    root.set("grpc", &mut config.grpc, |at| Some(management(at, 9090, true)));
-    root.set("admin", &mut config.admin, |at| Some(management(at, 9091, false)));
+    root.set("grpc", &mut config.grpc, |at| Some(management::read(at, 9090, true)));
+    root.set("admin", &mut config.admin, |at| Some(management::read(at, 9091, false)));
     root.later(later::ROOT);
     root.set("log", &mut config.log, |at| Some(log(at)));
     root.visit("access_log", |at| config.access_log = access_log(at));
@@ -87,31 +88,6 @@ fn state(at: At<'_>) -> State {
     });
     section.finish();
     state
-}
-
-fn management(at: At<'_>, port: u16, unix: bool) -> Management {
-    let mut section = Section::open(at);
-    let mut management = Management::on(port);
-    section.set("enabled", &mut management.enabled, |at| at.boolean());
-    section.set("host", &mut management.host, |at| at.rule("an address", loopback));
-    section.set("port", &mut management.port, |at| at.integer(0..=65535).map(|port| port as u16));
-    if unix {
-        management.unix = section.read("unix", |at| at.rule("a path", rules::file));
-    }
-    section.later(later::MANAGEMENT);
-    section.finish();
-    management
-}
-
-/// Management is never open by accident: without TLS and identity, which this version does not have, loopback it is.
-fn loopback(text: &str) -> Result<String, String> {
-    let host = rules::host(text)?;
-    if host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()) {
-        return Ok(host);
-    }
-    Err(format!(
-        "{text:?} is not a loopback address: management beyond this machine needs TLS and identity, which are not available in this version; allowed: 127.0.0.1, ::1, localhost"
-    ))
 }
 
 fn log(at: At<'_>) -> Log {

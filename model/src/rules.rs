@@ -168,6 +168,17 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     net.ok_or_else(|| format!("{text:?} is no network: write 10.0.0.0/8, 2001:db8::/32 or one address"))
 }
 
+/// A subject alternative name of a certificate: a DNS name, a URI, an address of mail or of a machine.
+pub(crate) fn san(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > LABEL || !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(format!(
+            "{text:?} is no name of a certificate: write it as it stands there, such as ops.example.com, \
+             spiffe://example.com/ops or ops@example.com"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// A path in the file system.
 pub(crate) fn file(text: &str) -> Result<std::path::PathBuf, String> {
     if text.is_empty() || text.contains('\0') {

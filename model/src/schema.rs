@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use speedmimi_policy::Algorithm;
 
+use crate::config::Role;
 use crate::parse::later;
 use crate::read::Idle;
 
@@ -240,17 +241,44 @@ fn route() -> Value {
 }
 
 fn management(port: i64, unix: bool) -> Value {
+    let host = "A loopback address, unless tls and auth say who may call.";
     let mut properties = json!({
         "enabled": { "type": "boolean", "default": true },
-        "host": { "type": "string", "default": "127.0.0.1", "description": "A loopback address." },
+        "host": { "type": "string", "default": "127.0.0.1", "description": host },
         "port": integer(0, 65535, Some(port), "0 lets the system choose."),
+        "tls": management_tls(),
+        "auth": auth(),
     });
     if unix {
         properties["unix"] = json!({ "type": "string", "description": "A socket in the file system instead." });
     }
-    let mut schema = object(properties);
-    with_later(&mut schema, later::MANAGEMENT);
-    restart(schema)
+    restart(object(properties))
+}
+
+/// What the files say is read again on every reload; which files they are is not.
+fn management_tls() -> Value {
+    let mut schema = object(json!({
+        "cert_file": { "type": "string", "description": "PEM: the certificate and its chain." },
+        "key_file": { "type": "string", "description": "PEM: its key." },
+        "client_ca_file": { "type": "string", "description": "PEM: authorities of the certificates of auth.clients." },
+    }));
+    schema["required"] = json!(["cert_file", "key_file"]);
+    described("TLS. The files are read again on every reload.", schema)
+}
+
+fn auth() -> Value {
+    let roles = Role::ALL.map(Role::as_str);
+    let mut client = object(json!({
+        "san": { "type": "string", "description": "A subject alternative name of the certificate." },
+        "role": { "enum": roles },
+        "upstreams": texts("The upstreams it is about; all by default."),
+    }));
+    client["required"] = json!(["san", "role"]);
+    let schema = object(json!({
+        "tokens_file": { "type": "string", "description": "NAME ROLE sha256:HEX [upstreams=A,B] a line; read again on every reload." },
+        "clients": { "type": "array", "items": client, "description": "Who calls with a certificate." },
+    }));
+    described("Who may call. Without it, whoever reaches the address may do everything.", schema)
 }
 
 fn log() -> Value {

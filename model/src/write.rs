@@ -4,8 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AccessFormat, AccessLog, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck, HealthCheckKind, Level, Log,
-    LogFormat, Management, PathMatch, Route, Scheme, State, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderOps, HealthCheck,
+    HealthCheckKind, Level, Log, LogFormat, Management, ManagementTls, PathMatch, Route, Scheme, State, TimeoutsPatch,
+    Upstream,
 };
 use crate::fields;
 use crate::object::Object;
@@ -192,7 +193,23 @@ fn management(management: &Management) -> Value {
         "host": management.host,
         "port": management.port,
         "unix": management.unix,
+        "tls": management.tls.as_ref().map(management_tls),
+        "auth": management.auth.as_ref().map(auth),
     }))
+}
+
+/// Paths alone: what is in the files is nobody's to read.
+fn management_tls(tls: &ManagementTls) -> Value {
+    present(json!({ "cert_file": tls.cert_file, "key_file": tls.key_file, "client_ca_file": tls.client_ca_file }))
+}
+
+fn auth(auth: &Auth) -> Value {
+    let client = |client: &AuthClient| {
+        let upstreams = (!client.upstreams.is_empty()).then_some(&client.upstreams);
+        present(json!({ "san": client.san, "role": client.role.as_str(), "upstreams": upstreams }))
+    };
+    let clients: Vec<Value> = auth.clients.iter().map(client).collect();
+    present(json!({ "tokens_file": auth.tokens_file, "clients": (!clients.is_empty()).then_some(clients) }))
 }
 
 fn log(log: &Log) -> Value {

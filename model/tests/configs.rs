@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use speedmimi_model::{
-    AccessLog, Algorithm, Backend, Config, HealthCheck, HostPattern, Management, PathMatch, Pool, Protocols, Server,
-    Timeouts, TimeoutsPatch, parse,
+    AccessLog, Algorithm, Backend, Config, HealthCheck, HostPattern, Management, PathMatch, Pool, Protocols, Role,
+    Server, Timeouts, TimeoutsPatch, parse,
 };
 
 fn folder() -> PathBuf {
@@ -77,7 +77,7 @@ fn the_example_means_what_it_says() {
     let upstream = &config.upstreams["default"];
     assert_eq!(upstream.backends, [backend]);
     assert_eq!(upstream.backends[0].health_check(upstream), Some(&check));
-    assert_eq!(config.grpc, Management { enabled: true, host: "127.0.0.1".into(), port: 9090, unix: None });
+    assert_eq!(config.grpc, Management::on(9090));
     assert_eq!(config.admin, Management::on(9091));
     assert_eq!(config.access_log, None);
 
@@ -209,4 +209,17 @@ fn defaults_of_later_keys_are_accepted_and_nothing_else() {
         let faults = parse("other", &root(other)).expect_err("it asks for something").to_string();
         assert!(faults.contains("not available in this version"), "{faults}");
     }
+}
+
+#[test]
+fn management_for_other_machines_says_who_may_do_what() {
+    let config = load("management.yaml");
+    for management in [&config.grpc, &config.admin] {
+        assert!(!management.is_local() && management.tls.is_some());
+        let auth = management.auth.as_ref().expect("it says who may call");
+        assert_eq!(auth.tokens_file.as_deref(), Some(Path::new("certs/tokens")));
+    }
+    let clients = &config.grpc.auth.as_ref().expect("it says who may call").clients;
+    let told: Vec<_> = clients.iter().map(|one| (one.san.as_str(), one.role, one.upstreams.len())).collect();
+    assert_eq!(told, [("ops.example.com", Role::Admin, 0), ("spiffe://example.com/models", Role::Operate, 1)]);
 }

@@ -99,6 +99,9 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("upstreams", json!({ "default": { "retry": { "max_retries": 1 } } })),
         ("routing", json!({ "a": { "path": "/" } })),
         ("state", json!({ "conflict": "both" })),
+        ("grpc", json!({ "tls": { "cert_file": "c" } })),
+        ("grpc", json!({ "auth": { "token_file": "t" } })),
+        ("admin", json!({ "auth": { "clients": [{ "san": "a", "role": "root" }] } })),
         ("log", json!("loud")),
         ("access_log", json!({ "sample": 0 })),
     ] {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use speedmimi_proto::FILE_DESCRIPTOR_SET;
@@ -14,6 +15,7 @@ use speedmimi_proto::v1::upstream_service_server::UpstreamServiceServer;
 use tokio::task::JoinSet;
 use tonic::transport::server::Router;
 
+use crate::access::{Access, Face};
 use crate::control::{Control, Phase};
 
 mod backend;
@@ -22,6 +24,7 @@ mod caller;
 mod config;
 mod convert;
 mod entry;
+mod gate;
 mod grpc_health;
 mod http;
 mod incoming;
@@ -35,6 +38,7 @@ mod status;
 mod upstream;
 
 use bind::{SocketFile, UnixSocket};
+use gate::{Gate, Guarded};
 use incoming::Listener;
 pub use server::Facts;
 
@@ -52,7 +56,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 /// Where the gRPC face is served.
 #[derive(Debug)]
 pub enum Endpoint {
-    /// On loopback.
+    /// On an address.
     Tcp(TcpListener),
     /// In the file system.
     Unix(UnixSocket),
@@ -71,10 +75,12 @@ pub async fn start(
     admin: Option<TcpListener>,
     control: &Control,
     facts: Facts,
+    access: &Access,
 ) -> io::Result<Faces> {
     let mut faces = Faces::default();
     if let Some(listener) = admin {
-        faces.tasks.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, control.clone()));
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        faces.tasks.spawn(http::serve(listener, control.clone(), access.admin.clone()));
     }
     if let Some(endpoint) = grpc {
         let listener = match endpoint {
@@ -85,9 +91,10 @@ pub async fn start(
                 Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
             }
         };
-        let router = router(control, facts, &mut faces.tasks).await.map_err(io::Error::other)?;
+        let router = router(control, facts, access.grpc.clone(), &mut faces.tasks).await.map_err(io::Error::other)?;
+        let incoming = incoming::incoming(listener, access.grpc.clone(), &mut faces.tasks);
         faces.tasks.spawn(async move {
-            if let Err(error) = router.serve_with_incoming(incoming::incoming(listener)).await {
+            if let Err(error) = router.serve_with_incoming(incoming).await {
                 tracing::error!(%error, "the gRPC face ended");
             }
         });
@@ -98,8 +105,9 @@ pub async fn start(
 async fn router(
     control: &Control,
     facts: Facts,
+    face: Arc<Face>,
     tasks: &mut JoinSet<()>,
-) -> Result<Router, tonic_reflection::server::Error> {
+) -> Result<Router<Guarded>, tonic_reflection::server::Error> {
     let backend = BackendServiceServer::new(backend::Backends(control.clone())).max_decoding_message_size(MESSAGE);
     let stats = StatsServiceServer::new(stats::Stats(control.clone())).max_decoding_message_size(MESSAGE);
     let upstream = UpstreamServiceServer::new(upstream::Upstreams(control.clone())).max_decoding_message_size(MESSAGE);
@@ -119,6 +127,7 @@ async fn router(
         .http2_keepalive_interval(Some(interval))
         .http2_keepalive_timeout(Some(timeout))
         .http2_max_header_list_size(16 * 1024)
+        .layer(Gate(face))
         .add_service(backend)
         .add_service(upstream)
         .add_service(route)

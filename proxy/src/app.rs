@@ -13,6 +13,7 @@ use speedmimi_model::{Config, Level, LogFormat};
 use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
+use crate::access::Access;
 use crate::admin;
 use crate::control::{Caller, Control, Controller, Guard, Lifecycle, Phase, Setup, StoreError};
 use crate::live::Live;
@@ -100,9 +101,16 @@ pub fn run(options: Options) -> ExitCode {
             }
         },
     };
+    let access = match Access::load(&config) {
+        Ok(access) => Arc::new(access),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let control = std::thread::Builder::new().name("control".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(serve(config, file, announce))
+        runtime.block_on(serve(config, file, access, announce))
     });
     let result = match control {
         Ok(thread) => thread.join().unwrap_or(Err(StartError::Control)),
@@ -117,10 +125,11 @@ pub fn run(options: Options) -> ExitCode {
     }
 }
 
-async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<(), StartError> {
+async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, announce: bool) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let error_log = ErrorLog::open(config.log.file.clone()).map_err(StartError::ErrorLog)?;
     error_log.install(level(config.log.level), config.log.format.map(format));
+    access.warn();
     let descriptors = descriptors::raise();
     warn_of_few_descriptors(&config, descriptors);
     let workers = worker_count(&config);
@@ -131,12 +140,13 @@ async fn serve(config: Config, file: Option<PathBuf>, announce: bool) -> Result<
     let lifecycle = Arc::new(Lifecycle::new());
     let setup = Setup { config, file, live: live.clone(), lifecycle: lifecycle.clone(), descriptors };
     let (controller, control) = Controller::prepare(setup).await?;
+    control.guarded_by(access.clone());
     let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
     let mailboxes = workers.mailboxes();
     let mut controller = tokio::spawn(controller.run(mailboxes.clone()));
     let facts = says.facts(descriptors);
-    let _faces =
-        admin::start(grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener), &control, facts).await?;
+    let (grpc, admin) = (grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener));
+    let _faces = admin::start(grpc, admin, &control, facts, &access).await?;
     lifecycle.enter(Phase::Serving);
     says.log();
     if announce {

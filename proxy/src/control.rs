@@ -5,15 +5,17 @@
 //! Reads never wait in that queue: they look at the latest [`View`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::access::Access;
 use crate::health::{Finding, Findings};
 use crate::live::Live;
 use crate::telemetry::windows::Windows;
 
+pub mod audit;
 mod caller;
 mod error;
 mod journal;
@@ -28,7 +30,7 @@ mod store;
 mod task;
 mod view;
 
-pub use caller::Caller;
+pub use caller::{Caller, Scope};
 pub use error::{LoadError, Refused};
 pub use journal::{Home, Revision};
 pub use lifecycle::{Lifecycle, Phase};
@@ -64,6 +66,8 @@ struct Shared {
     file: Option<PathBuf>,
     home: Arc<Home>,
     reloading: tokio::sync::Mutex<()>,
+    /// Identity, whose files a reload reads again.
+    access: OnceLock<Arc<Access>>,
 }
 
 impl Control {
@@ -105,6 +109,12 @@ impl Control {
     /// Where changes are kept.
     pub fn home(&self) -> &Home {
         &self.shared.home
+    }
+
+    /// From now on a reload reads the files of tokens and certificates again. The first call counts.
+    pub fn guarded_by(&self, access: Arc<Access>) {
+        // A second one is none of ours: there is one start.
+        let _ = self.shared.access.set(access);
     }
 
     /// Does something. Resolves when it is durable and every worker acts on it. A call that was made before is not done

@@ -4,6 +4,7 @@
 //! [`upstream`], [`stream`]) reads an immutable [`snapshot`] and the observed state in [`live`]; the control thread
 //! is the only writer of both.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod cli;

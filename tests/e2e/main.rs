@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod access;
 mod balancing;
 mod clocks;
 mod connections;

@@ -128,7 +128,7 @@ fn a_command_line_that_cannot_be() {
         assert!(!err.is_empty(), "{words}");
         assert!(double.calls().is_empty(), "{words}: nothing is asked");
     }
-    at("https://127.0.0.1:9090", "backend list").failed(2);
+    at("ftp://127.0.0.1:9090", "backend list").failed(2);
 }
 
 #[test]

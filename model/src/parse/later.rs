@@ -35,8 +35,6 @@ pub(crate) const ROUTE: Keys =
 
 pub(crate) const PROTOCOLS: Keys = &[("grpc", Idle::Nothing)];
 
-pub(crate) const MANAGEMENT: Keys = &[("tls", Idle::Nothing), ("auth", Idle::Nothing)];
-
 const SSL: Keys = &[
     ("enabled", Idle::Is(&["false"])),
     ("cert_file", Idle::Any),

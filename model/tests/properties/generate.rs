@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
@@ -9,9 +10,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use speedmimi_model::{
-    AccessFormat, AccessLog, Algorithm, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps, HealthCheck,
-    HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route, Server,
-    ServerLimits, State, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, Algorithm, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps,
+    HealthCheck, HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, ManagementTls, PathMatch, Pool,
+    Protocols, Role, Route, Server, ServerLimits, State, TimeoutsPatch, Upstream,
 };
 
 pub(crate) fn duration() -> impl Strategy<Value = Duration> {
@@ -174,9 +175,36 @@ pub(crate) fn server() -> impl Strategy<Value = Server> {
 
 fn management(unix: bool) -> impl Strategy<Value = Management> {
     let path = if unix { option::of("[a-z/]{1,8}").boxed() } else { Just(None).boxed() };
-    (any::<bool>(), select(vec!["127.0.0.1", "::1", "localhost", "127.8.8.8"]), any::<u16>(), path).prop_map(
-        |(enabled, host, port, unix)| Management { enabled, host: host.into(), port, unix: unix.map(Into::into) },
-    )
+    let host = select(vec!["127.0.0.1", "::1", "localhost", "127.8.8.8"]);
+    let protected = option::of((management_tls(), auth()));
+    (any::<bool>(), host, any::<u16>(), path, protected).prop_map(|(enabled, host, port, unix, protected)| {
+        let (mut tls, auth) = protected.unzip();
+        // Clients and their authority need one another; a unix socket knows neither.
+        let mut auth: Option<Auth> = auth;
+        if unix.is_some() {
+            tls = None;
+            auth = auth.filter(|auth| auth.clients.is_empty());
+        } else if let (Some(tls), Some(auth)) = (&mut tls, &auth) {
+            tls.client_ca_file = (!auth.clients.is_empty()).then(|| "ca".into());
+        }
+        Management { enabled, host: host.into(), port, unix: unix.map(Into::into), tls, auth }
+    })
+}
+
+fn management_tls() -> impl Strategy<Value = ManagementTls> {
+    let path = || "[ -~]{1,8}".prop_map(PathBuf::from);
+    (path(), path()).prop_map(|(cert_file, key_file)| ManagementTls { cert_file, key_file, client_ca_file: None })
+}
+
+fn auth() -> impl Strategy<Value = Auth> {
+    let client = (select(Role::ALL.to_vec()), vec(name(), 0..3));
+    let clients = btree_map("[!-~]{1,9}", client, 0..3).prop_map(|clients| {
+        let client = |(san, (role, upstreams))| AuthClient { san, role, upstreams };
+        clients.into_iter().map(client).collect::<Vec<_>>()
+    });
+    (option::of("[ -~]{1,8}".prop_map(PathBuf::from)), clients)
+        .prop_filter("somebody may call", |(tokens, clients)| tokens.is_some() || !clients.is_empty())
+        .prop_map(|(tokens_file, clients)| Auth { tokens_file, clients })
 }
 
 fn logs() -> impl Strategy<Value = (Log, Option<AccessLog>)> {

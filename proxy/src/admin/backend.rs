@@ -9,7 +9,7 @@ use super::entry::source;
 use super::mutation::Mutation;
 use super::page::Page;
 use super::status::Violations;
-use super::{convert, entry, report};
+use super::{caller, convert, entry, report};
 use crate::control::{Busy, Control, Done, Operation};
 
 /// The service over the control thread.
@@ -56,6 +56,10 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::ListBackendsRequest>,
     ) -> Result<Response<v1::ListBackendsResponse>, Status> {
+        let caller = match request.get_ref().upstream.as_str() {
+            "" => caller::of(&request),
+            upstream => caller::on(&self.0, &request, upstream)?,
+        };
         let v1::ListBackendsRequest { upstream, page_size, page_token } = request.into_inner();
         let view = self.0.view();
         let upstreams = &view.store.config().upstreams;
@@ -64,7 +68,7 @@ impl BackendService for Backends {
         }
         let all: Vec<_> = upstreams
             .iter()
-            .filter(|(name, _)| upstream.is_empty() || **name == upstream)
+            .filter(|(name, _)| caller.scope.has(name) && (upstream.is_empty() || **name == upstream))
             .flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)))
             .collect();
         let token = |(name, backend): &(&String, &speedmimi_model::Backend)| format!("{name}/{}", backend.id);
@@ -84,6 +88,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::GetBackendRequest>,
     ) -> Result<Response<v1::GetBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::GetBackendRequest { upstream, backend_id, explain } = request.into_inner();
         let mut violations = Violations::default();
         let object = named(&upstream, &backend_id, &mut violations);
@@ -100,6 +105,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::AddBackendRequest>,
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("AddBackend", request, &mut violations);
         let v1::AddBackendRequest { upstream, backend, .. } = request;
@@ -115,6 +121,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::UpdateBackendRequest>,
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateBackend", request, &mut violations);
         let v1::UpdateBackendRequest { upstream, backend, update_mask, .. } = request;
@@ -131,6 +138,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mut mutation, request) = Mutation::open("RemoveBackend", request, &mut violations);
         let v1::RemoveBackendRequest { upstream, backend_id, force, .. } = request;
@@ -145,6 +153,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::EnableBackendRequest>,
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("EnableBackend", request, &mut violations);
         let object = named(&request.upstream, &request.backend_id, &mut violations);
@@ -157,6 +166,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisableBackendRequest>,
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisableBackend", request, &mut violations);
         let object = named(&request.upstream, &request.backend_id, &mut violations);
@@ -169,6 +179,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisconnectBackendRequest>,
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisconnectBackend", request, &mut violations);
         let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, .. } = request;
@@ -187,6 +198,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::ReportPerformanceRequest>,
     ) -> Result<Response<v1::ReportPerformanceResponse>, Status> {
-        report::take(&self.0, request.into_inner()).map(Response::new)
+        let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        report::take(&self.0, request.into_inner()).map(Response::new).map_err(|status| caller::unseen(&by, status))
     }
 }

@@ -1,4 +1,4 @@
-//! Management sockets: loopback and unix sockets only, until callers can be told apart.
+//! Management sockets: loopback and unix sockets, unless callers can be told apart.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -7,12 +7,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
+use speedmimi_model::Management;
 
 /// Why a management socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// An address that other machines can reach.
-    #[error("{field}.host: {address} is not a loopback address; without identity, management listens on loopback only")]
+    #[error(
+        "{field}.host: {address} is not a loopback address; add {field}.tls.cert_file, {field}.tls.key_file and \
+         {field}.auth.tokens_file (or {field}.tls.client_ca_file with {field}.auth.clients)"
+    )]
     NotLoopback {
         /// `grpc` or `admin`.
         field: &'static str,
@@ -37,12 +41,15 @@ pub enum BindError {
     NotASocket(PathBuf),
 }
 
-/// Binds a loopback address. `field` names the section of the configuration.
-pub fn loopback(field: &'static str, host: &str, port: u16) -> Result<TcpListener, BindError> {
+/// Binds an address; one that other machines can reach only where callers prove who they are. `field` names the section
+/// of the configuration.
+pub fn tcp(field: &'static str, management: &Management) -> Result<TcpListener, BindError> {
+    let Management { host, port, tls, auth, .. } = management;
+    let (port, protected) = (*port, tls.is_some() && auth.is_some());
     let refused = |error| BindError::Refused { field, address: format!("{host}:{port}"), error };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs().map_err(refused)?.collect();
-    if let Some(&address) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+    if !protected && let Some(&address) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
         return Err(BindError::NotLoopback { field, address });
     }
     let listener = TcpListener::bind(&*addresses).map_err(refused)?;
@@ -108,17 +115,32 @@ impl Drop for SocketFile {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use speedmimi_model::{Auth, ManagementTls};
+
     use super::*;
 
     #[test]
-    fn only_loopback_is_bound() {
+    fn only_loopback_is_bound_where_nobody_is_asked() {
+        let on = |host: &str| Management { host: host.into(), ..Management::on(0) };
         for host in ["0.0.0.0", "::", "10.1.2.3"] {
-            assert!(matches!(loopback("grpc", host, 0), Err(BindError::NotLoopback { .. })), "{host}");
+            let refused = tcp("grpc", &on(host)).expect_err(host);
+            assert!(matches!(refused, BindError::NotLoopback { .. }), "{host}");
+            assert!(refused.to_string().contains("grpc.auth.tokens_file"), "{refused}");
         }
         for host in ["127.0.0.1", "localhost"] {
-            let listener = loopback("admin", host, 0).expect("a free port");
+            let listener = tcp("admin", &on(host)).expect("a free port");
             assert!(listener.local_addr().expect("bound").ip().is_loopback());
         }
+    }
+
+    #[test]
+    fn every_address_is_bound_where_callers_are_known() {
+        let files = ManagementTls { cert_file: "c".into(), key_file: "k".into(), client_ca_file: None };
+        let auth = Auth { tokens_file: Some("t".into()), clients: Vec::new() };
+        let tls = Management { host: "0.0.0.0".into(), tls: Some(files), ..Management::on(0) };
+        assert!(matches!(tcp("admin", &tls), Err(BindError::NotLoopback { .. })));
+        let both = Management { auth: Some(auth), ..tls };
+        assert!(tcp("admin", &both).expect("a free port").local_addr().expect("bound").ip().is_unspecified());
     }
 
     #[test]

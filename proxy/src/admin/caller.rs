@@ -1,10 +1,59 @@
-//! Who makes a call.
+//! Who makes a call, and whether it may reach the upstream that the call names.
 
-use tonic::Request;
+use speedmimi_model::{Kind, Role};
+use tonic::{Code, Request, Status};
 
-use crate::control::Caller;
+use super::{convert, status};
+use crate::access::{Denied, Needed, authorise};
+use crate::control::audit::{self, Barred};
+use crate::control::{Caller, Control};
 
-/// Who was found out to be calling before the call was taken; whoever reaches the API, where nobody asked.
+/// Who was found out to be calling before the call was taken.
 pub(super) fn of<T>(request: &Request<T>) -> Caller {
-    request.extensions().get().cloned().unwrap_or_else(|| Caller::api("unknown"))
+    request.extensions().get().cloned().unwrap_or_else(Caller::nobody)
+}
+
+/// Who makes a call that names an upstream, empty for `default`; refused unless the upstream is one of the caller's,
+/// in the same words whether it exists or not.
+pub(super) fn on<T>(control: &Control, request: &Request<T>, upstream: &str) -> Result<Caller, Status> {
+    let caller = of(request);
+    let upstream = convert::upstream_name(upstream);
+    may(&caller, upstream)?;
+    // What there is beside the caller's own is not told, as it is where nobody is limited.
+    if caller.scope.is_limited() && !control.view().store.config().upstreams.contains_key(upstream) {
+        return Err(status::not_found(Kind::Upstream, upstream, known(control, &caller)));
+    }
+    Ok(caller)
+}
+
+/// Whether a caller may do what it asks for to an upstream.
+pub(super) fn may(caller: &Caller, upstream: &str) -> Result<(), Status> {
+    authorise(caller, caller.asks, Some(upstream)).map_err(|denied| refuse(caller, &denied))
+}
+
+/// What a caller with limits is told of a thing that is not its own, or not there at all.
+pub(super) fn not_its_own(caller: &Caller, name: &str) -> Status {
+    let needed = Needed::Upstream(name.to_owned());
+    refuse(caller, &Denied { verb: caller.asks.to_owned(), had: caller.role, needed })
+}
+
+/// What a caller that sees nothing is told where something is not found: not what there is instead.
+pub(super) fn unseen(caller: &Caller, status: Status) -> Status {
+    if caller.role.includes(Role::Read) || status.code() != Code::NotFound {
+        return status;
+    }
+    status::hidden()
+}
+
+fn refuse(caller: &Caller, denied: &Denied) -> Status {
+    let object = if let Needed::Upstream(name) = &denied.needed { name } else { "" };
+    audit::barred(caller, caller.asks, object, Barred::PermissionDenied, &denied.to_string());
+    status::denied(denied)
+}
+
+/// The upstreams that a caller sees.
+fn known(control: &Control, caller: &Caller) -> Vec<String> {
+    let view = control.view();
+    let names = view.store.config().upstreams.keys();
+    names.filter(|name| caller.scope.has(name)).cloned().collect()
 }

@@ -1,15 +1,15 @@
 //! `RouteService`.
 
-use speedmimi_model::{Change, Object};
+use speedmimi_model::{Change, Object, Route};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::route_service_server::RouteService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::entry::{route as entry, source};
 use super::mutation::Mutation;
 use super::page::Page;
 use super::status::Violations;
+use super::{caller, convert};
 use crate::control::{Control, Done};
 
 /// The service over the control thread.
@@ -22,9 +22,11 @@ impl RouteService for Routes {
         &self,
         request: Request<v1::ListRoutesRequest>,
     ) -> Result<Response<v1::ListRoutesResponse>, Status> {
+        let caller = caller::of(&request);
         let v1::ListRoutesRequest { page_size, page_token } = request.into_inner();
         let view = self.0.view();
-        let all: Vec<_> = view.store.config().routes.iter().collect();
+        let own = |(_, route): &(&String, &Route)| caller.scope.has(&route.upstream);
+        let all: Vec<_> = view.store.config().routes.iter().filter(own).collect();
         let mut violations = Violations::default();
         let page = Page::of(&all, page_size, &page_token, |(name, _)| (*name).clone(), &mut violations);
         violations.check()?;
@@ -36,11 +38,17 @@ impl RouteService for Routes {
     }
 
     async fn get_route(&self, request: Request<v1::GetRouteRequest>) -> Result<Response<v1::GetRouteResponse>, Status> {
+        let caller = caller::of(&request);
         let v1::GetRouteRequest { route: name, explain } = request.into_inner();
         let mut violations = Violations::default();
         convert::needed("route", &name, &mut violations);
         violations.check()?;
         let view = self.0.view();
+        // One that leads elsewhere, and one that is not there, are the same to a caller with limits.
+        let own = |route: &Route| caller.scope.has(&route.upstream);
+        if caller.scope.is_limited() && !view.store.config().routes.get(&name).is_some_and(own) {
+            return Err(caller::not_its_own(&caller, &name));
+        }
         let route = entry::entry(&view.store, &name, entry::find(&view.store, &name)?);
         let object = Object::Route(name);
         let fields = if explain { source::fields(view.store.layers(), &object) } else { Vec::new() };

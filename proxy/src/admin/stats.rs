@@ -7,7 +7,7 @@ use speedmimi_proto::v1::stats_service_server::StatsService;
 use tonic::{Request, Response, Status};
 
 use super::status::Violations;
-use super::{convert, entry};
+use super::{caller, convert, entry};
 use crate::control::Control;
 use crate::live::{BackendRef, Live};
 use crate::reason::Reason;
@@ -43,6 +43,7 @@ impl StatsService for Stats {
         &self,
         request: Request<v1::GetUpstreamStatsRequest>,
     ) -> Result<Response<v1::GetUpstreamStatsResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let name = convert::upstream_name(&request.get_ref().upstream).to_owned();
         let view = self.0.view();
         let group = entry::upstream::find(&view.store, &name)?;
@@ -63,6 +64,7 @@ impl StatsService for Stats {
         &self,
         request: Request<v1::GetBackendStatsRequest>,
     ) -> Result<Response<v1::GetBackendStatsResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::GetBackendStatsRequest { upstream, backend_id } = request.into_inner();
         let mut violations = Violations::default();
         convert::needed("backend_id", &backend_id, &mut violations);

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::entry::source;
+use crate::access::{Denied, Needed, Unknown};
 use crate::control::{LoadError, Refused};
 
 /// Domain of every `ErrorInfo`.
@@ -90,6 +91,9 @@ pub(super) fn refused(error: &Refused) -> Status {
             let exchanges = ("in_flight", in_flight.to_string());
             (Code::FailedPrecondition, info("EXCHANGES_IN_FLIGHT", [("name", object.name()), exchanges]))
         }
+        Refused::Load(LoadError::Access(error)) => {
+            (Code::FailedPrecondition, info("ACCESS_FILES", [("faults", error.0.len().to_string())]))
+        }
         Refused::Load(LoadError::Unreadable { path, .. }) => {
             (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))
         }
@@ -115,6 +119,28 @@ pub(super) fn refused(error: &Refused) -> Status {
         Refused::Stopping => (Code::Unavailable, info("STOPPING", [])),
     };
     Status::with_error_details(code, error.to_string(), details)
+}
+
+/// There is no such backend, for a caller that is not told what there is.
+pub(super) fn hidden() -> Status {
+    Status::with_error_details(Code::NotFound, "this backend does not exist", info("BACKEND_NOT_FOUND", []))
+}
+
+/// It is not known who calls.
+pub(super) fn unknown(why: Unknown) -> Status {
+    Status::with_error_details(Code::Unauthenticated, why.to_string(), info("UNAUTHENTICATED", []))
+}
+
+/// The caller may not.
+pub(super) fn denied(denied: &Denied) -> Status {
+    let needed = match &denied.needed {
+        Needed::Role(role) => role.to_string(),
+        Needed::Upstream(name) => format!("upstream {name}"),
+        Needed::Everything => "every upstream".to_owned(),
+        Needed::Nothing => "nobody may".to_owned(),
+    };
+    let details = info("PERMISSION_DENIED", [("needed", needed), ("had", denied.had.to_string())]);
+    Status::with_error_details(Code::PermissionDenied, denied.to_string(), details)
 }
 
 fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {

@@ -32,7 +32,7 @@ struct Proxy {
 
 impl Proxy {
     async fn start() -> Self {
-        let listener = bind::loopback("grpc", "127.0.0.1", 0).expect("a free port");
+        let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
         let uri = format!("http://{}", listener.local_addr().expect("bound"));
         Self::start_on(Endpoint::Tcp(listener), uri).await
     }
@@ -44,8 +44,9 @@ impl Proxy {
             Setup { config, file: None, live: live.clone(), lifecycle: lifecycle.clone(), descriptors: 100_000 };
         let (controller, control) = Controller::prepare(setup).await.expect("nothing is stored");
         tokio::spawn(controller.run(Mailboxes(Vec::new())));
+        let access = Access::load(&Config::default()).expect("it names no files");
         let facts = Facts { listeners: Vec::new(), grpc: Some(uri.clone()), admin: None, descriptors: 9 };
-        let faces = start(Some(endpoint), None, &control, facts).await.expect("it starts");
+        let faces = start(Some(endpoint), None, &control, facts, &access).await.expect("it starts");
         lifecycle.enter(Phase::Serving);
         let channel = tonic::transport::Endpoint::from_shared(uri).expect("a URI").connect().await;
         Self { channel: channel.expect("it listens"), lifecycle, live, _faces: faces }

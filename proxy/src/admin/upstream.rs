@@ -5,11 +5,11 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::upstream_service_server::UpstreamService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::entry::{source, upstream as entry};
 use super::mutation::Mutation;
 use super::page::Page;
 use super::status::Violations;
+use super::{caller, convert};
 use crate::control::{Control, Done};
 
 /// The service over the control thread.
@@ -22,9 +22,10 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::ListUpstreamsRequest>,
     ) -> Result<Response<v1::ListUpstreamsResponse>, Status> {
+        let caller = caller::of(&request);
         let v1::ListUpstreamsRequest { page_size, page_token } = request.into_inner();
         let view = self.0.view();
-        let all: Vec<_> = view.store.config().upstreams.iter().collect();
+        let all: Vec<_> = view.store.config().upstreams.iter().filter(|(name, _)| caller.scope.has(name)).collect();
         let mut violations = Violations::default();
         let page = Page::of(&all, page_size, &page_token, |(name, _)| (*name).clone(), &mut violations);
         violations.check()?;
@@ -40,6 +41,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::GetUpstreamRequest>,
     ) -> Result<Response<v1::GetUpstreamResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let v1::GetUpstreamRequest { upstream, explain } = request.into_inner();
         let name = convert::upstream_name(&upstream);
         let view = self.0.view();
@@ -53,6 +55,8 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::AddUpstreamRequest>,
     ) -> Result<Response<v1::AddUpstreamResponse>, Status> {
+        let by = caller::of(&request);
+        caller::may(&by, named(&request.get_ref().upstream))?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("AddUpstream", request, &mut violations);
         let v1::AddUpstreamRequest { upstream, .. } = request;
@@ -72,6 +76,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::UpdateUpstreamRequest>,
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
+        caller::on(&self.0, &request, named(&request.get_ref().upstream))?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateUpstream", request, &mut violations);
         let v1::UpdateUpstreamRequest { upstream, update_mask, .. } = request;
@@ -91,6 +96,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::RemoveUpstreamRequest>,
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("RemoveUpstream", request, &mut violations);
         let v1::RemoveUpstreamRequest { upstream: name, force, .. } = request;
@@ -103,4 +109,9 @@ impl UpstreamService for Upstreams {
         };
         mutation.perform(&self.0, change.into(), respond).await
     }
+}
+
+/// What an upstream is called; empty where there is none.
+fn named(upstream: &Option<v1::Upstream>) -> &str {
+    upstream.as_ref().map(|upstream| upstream.name.as_str()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use speedmimi_model::Config;
+use speedmimi_model::{Config, Management};
 
 use super::StartError;
 use crate::admin::Endpoint;
@@ -52,21 +52,21 @@ impl Sockets {
             grpc => Some(match &grpc.unix {
                 Some(path) => Grpc::Unix(UnixSocket::bind(path)?),
                 None => {
-                    let (listener, address) = loopback("grpc", &grpc.host, grpc.port)?;
+                    let (listener, address) = tcp("grpc", grpc)?;
                     Grpc::Tcp(listener, address)
                 }
             }),
         };
         let admin = match &config.admin {
-            admin if admin.enabled => Some(loopback("admin", &admin.host, admin.port)?),
+            admin if admin.enabled => Some(tcp("admin", admin)?),
             _ => None,
         };
         Ok(Self { main, grpc, admin })
     }
 }
 
-fn loopback(field: &'static str, host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
-    let listener = bind::loopback(field, host, port)?;
+fn tcp(field: &'static str, management: &Management) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = bind::tcp(field, management)?;
     let address = listener.local_addr().map_err(|error| StartError::Listen { address: field.into(), error })?;
     Ok((listener, address))
 }

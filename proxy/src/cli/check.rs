@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::{fail, refuse};
+use crate::access::Access;
 use crate::app;
 
 /// Prints every fault of the file with the line it stands in, or that there is none.
@@ -15,7 +16,11 @@ pub(super) fn check(path: &Path) -> ExitCode {
         Err(error) => return refuse(&format!("cannot read {name}: {error}")),
     };
     match speedmimi_model::parse(&name, &text) {
-        Ok(_) => print(&format!("{name}: ok")),
+        // What the process reads beside it is part of it.
+        Ok(config) => match Access::load(&config) {
+            Ok(_) => print(&format!("{name}: ok")),
+            Err(error) => refuse(&error.to_string()),
+        },
         Err(faults) => {
             let mut out = io::stderr();
             let color = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use speedmimi_model::{ChangeError, Faults, Object, ReloadError};
 
 use super::persist::StoreError;
+use crate::access::AccessError;
 
 /// Why the control thread does not do what it is asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -74,6 +75,9 @@ impl Refused {
 /// Why a configuration file gives no configuration.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
+    /// A file of tokens or certificates that it names is not good.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// It cannot be read.
     #[error("cannot read {path}: {error}")]
     Unreadable {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::error::Refused;
 use super::store::{Guard, Store};
+use crate::access::Renewed;
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -17,7 +18,12 @@ pub enum Operation {
     /// One that depends on what is there when its turn has come.
     Plan(Plan),
     /// The file that was read takes the place of the one before.
-    Reload(Box<Config>),
+    Reload {
+        /// What it says.
+        config: Box<Config>,
+        /// Tokens and certificates, read at the same time.
+        secrets: Option<Arc<Renewed>>,
+    },
     /// The overlay becomes what it was at this revision.
     Rollback(u64),
     /// The exchanges on a backend end.

@@ -1,16 +1,25 @@
 //! Reading the configuration file, at the start and again.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use speedmimi_model::Config;
 
+use super::audit;
 use super::error::LoadError;
 use super::{Answer, Call, Control, Guard, Operation, Refused};
 
 impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
-    /// whoever asks.
+    /// whoever asks. It reads the files of tokens and certificates, too: whatever is wrong with one of them, nothing
+    /// is changed.
     pub async fn reload(&self, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
+        let control = self.clone();
+        // Goes on, and is told, though whoever asked for it leaves.
+        tokio::spawn(async move { control.reload_now(guard, call).await }).await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    async fn reload_now(&self, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
         if let Some(call) = call.clone().filter(|_| !guard.validate_only)
@@ -20,21 +29,29 @@ impl Control {
         }
         let validate_only = guard.validate_only;
         match self.read_again().await {
-            Ok(config) => self.perform(Operation::Reload(Box::new(config)), guard, call).await,
+            Ok(operation) => self.perform(operation, guard, call).await,
             Err(error) => {
                 if !validate_only {
                     self.shared.lifecycle.count_reload(false);
                 }
                 tracing::error!(%error, validate_only, "reload refused, nothing was changed");
+                audit::unread(&guard, &error, call.as_ref().map_or("", |call| &call.request_id));
                 Err(error)
             }
         }
     }
 
-    async fn read_again(&self) -> Result<Config, Refused> {
+    async fn read_again(&self) -> Result<Operation, Refused> {
         let path = self.shared.file.clone().ok_or(Refused::NoFile)?;
-        let read = tokio::task::spawn_blocking(move || load(&path)).await;
-        Ok(read.map_err(|_| Refused::Stopping)??)
+        let access = self.shared.access.get().cloned();
+        let view = self.view();
+        let read = tokio::task::spawn_blocking(move || {
+            let config = Box::new(load(&path)?);
+            // Which files they are only a restart can change.
+            let secrets = access.map(|access| access.read_again(view.store.config())).transpose();
+            Ok::<_, LoadError>(Operation::Reload { config, secrets: secrets.map_err(LoadError::Access)?.map(Arc::new) })
+        });
+        Ok(read.await.map_err(|_| Refused::Stopping)??)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use speedmimi_model::Config;
 use tokio::sync::{mpsc, watch};
@@ -91,6 +91,7 @@ impl Controller {
             file,
             home: journal.home(),
             reloading: tokio::sync::Mutex::new(()),
+            access: OnceLock::new(),
         });
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;

@@ -69,7 +69,10 @@ impl ErrorLog {
     fn subscriber(&self, level: LevelFilter, format: Option<Format>) -> impl tracing::Subscriber + Send + Sync + use<> {
         let terminal = self.0.is_none() && io::stderr().is_terminal();
         let libraries = if level >= LevelFilter::DEBUG { LevelFilter::INFO } else { level.min(LevelFilter::WARN) };
-        let filter = Targets::new().with_default(libraries).with_target("speedmimi", level);
+        let filter = Targets::new()
+            .with_default(libraries)
+            .with_target("speedmimi", level)
+            .with_target("audit", LevelFilter::INFO);
         let layer = fmt::layer().with_writer(self.clone()).with_ansi(terminal);
         let layer = match format.unwrap_or(if terminal { Format::Text } else { Format::Json }) {
             Format::Text => layer.with_target(false).boxed(),

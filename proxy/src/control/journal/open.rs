@@ -38,7 +38,7 @@ pub(in super::super) async fn open(config: Config, file: Option<&Path>) -> Resul
         tracing::warn!(object = %problem.object, problem = problem.told(), "a change made earlier has no effect");
     }
     let origin = file.map_or_else(|| "command line".to_owned(), |path| path.display().to_string());
-    let by = Caller { who: "start".into(), from: origin.into() };
+    let by = Caller { from: origin.into(), ..Caller::default() };
     let (store, batch) = begin(layers, &found, &by);
     let mut journal = Journal { storage: Some(storage), owed: batch, home: Arc::new(home) };
     // Where it cannot be written, that was said, and it is owed.

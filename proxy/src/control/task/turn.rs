@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use speedmimi_model::{Change, Object, ReloadSummary};
 
+use super::super::audit;
 use super::super::journal::{self, Author};
 use super::super::operation::{Answer, Ask, Call, Done, Operation};
 use super::super::persist::Batch;
-use super::super::store::{Busy, Guard, Store};
+use super::super::store::{Busy, Store};
 use super::{Controller, GROUP, Refused};
 
 /// What a turn comes to, while it is planned.
@@ -103,13 +104,14 @@ impl Controller {
 
     /// Says what became of an operation: to the log, and to whoever asked.
     fn conclude(&self, ask: Ask, outcome: Outcome) {
-        let Ask { operation, guard, reply, .. } = ask;
+        let Ask { operation, guard, call, reply, .. } = ask;
         let answer = match outcome {
             Outcome::Again(answer) => answer,
             Outcome::New(result, written) => {
                 if !guard.validate_only {
-                    self.report(&operation, &guard, &result);
+                    self.report(&operation, &result);
                 }
+                audit::operation(&guard, &operation, &result, call.as_ref().map_or("", |call| &call.request_id));
                 match written {
                     Some(written) => Ok(Answer::Written(written)),
                     None => result.map(|done| Answer::Done(Box::new(done))),
@@ -120,22 +122,20 @@ impl Controller {
         let _ = reply.send(answer);
     }
 
-    fn report(&self, operation: &Operation, guard: &Guard, result: &Result<Done, Refused>) {
-        if matches!(operation, Operation::Reload(_)) {
-            self.shared.lifecycle.count_reload(result.is_ok());
-        }
-        let Guard { by, verb, .. } = guard;
+    /// A reload is told in full, and takes what it read of tokens and certificates into use.
+    fn report(&self, operation: &Operation, result: &Result<Done, Refused>) {
+        let Operation::Reload { secrets, .. } = operation else { return };
+        self.shared.lifecycle.count_reload(result.is_ok());
         match result {
-            Ok(Done { store, object, summary, cut, .. }) => {
-                let revision = store.revision();
-                let object = object.as_ref().map_or_else(|| "configuration".to_owned(), ToString::to_string);
-                if let Some(ReloadSummary { added, removed, changed, conflicts }) = summary {
-                    tracing::info!(revision, ?added, ?removed, ?changed, ?conflicts, who = %by.who, "configuration reloaded");
-                } else {
-                    tracing::info!(verb, object, revision, cut, who = %by.who, "changed through the API");
+            Ok(Done { store, summary, .. }) => {
+                if let Some(secrets) = secrets {
+                    secrets.install();
                 }
+                let ReloadSummary { added, removed, changed, conflicts } = summary.clone().unwrap_or_default();
+                let revision = store.revision();
+                tracing::info!(revision, ?added, ?removed, ?changed, ?conflicts, "configuration reloaded");
             }
-            Err(error) => tracing::warn!(verb, %error, who = %by.who, "refused, nothing was changed"),
+            Err(error) => tracing::error!(%error, "reload refused, nothing was changed"),
         }
     }
 
@@ -204,7 +204,7 @@ impl Controller {
                 let overlay = self.earlier(store, *revision).await?;
                 self.change(&Change::Restore(Box::new(overlay)), ask, store)
             }
-            Operation::Reload(config) => {
+            Operation::Reload { config, .. } => {
                 let (store, summary) = store.reload((**config).clone(), guard)?;
                 Ok(Planned { store, object: None, cut: None, summary: Some(summary) })
             }

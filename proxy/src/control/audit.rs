@@ -1,0 +1,229 @@
+//! The audit log: one line for each change, and for each call that was refused: who, from where, what, before and
+//! after, and what came of it. It has a target of its own, `audit`, and is written whatever the level of the log is.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use speedmimi_model::{Change, Difference, Object, Selector};
+
+use super::caller::Caller;
+use super::error::Refused;
+use super::operation::{Done, Operation};
+use super::store::Guard;
+
+/// The target of its lines.
+pub const TARGET: &str = "audit";
+/// Longest value of a field, in bytes.
+const LONGEST: usize = 1024;
+
+/// A line.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Who asked, from where, and for which verb.
+    pub by: &'a Caller,
+    /// What it is about: `backends.default.b1`; empty for everything.
+    pub object: &'a str,
+    /// The fields that were changed, as they were.
+    pub before: &'a str,
+    /// The same, as they are.
+    pub after: &'a str,
+    /// The revision it came to, or why it was refused: a code and words.
+    pub result: Result<u64, (&'a str, &'a str)>,
+    /// Whether it was only tried.
+    pub validate_only: bool,
+    /// The caller's own name for it.
+    pub request_id: &'a str,
+}
+
+/// Writes a line; values are cut, and nothing in them steers a terminal.
+pub fn write(line: Line<'_>) {
+    let Line { by, object, before, after, result, validate_only, request_id } = line;
+    let [who, from, verb] = [&by.who, &by.from, by.asks].map(clean);
+    let [object, before, after, request_id] = [object, before, after, request_id].map(clean);
+    // As texts, which every format of the log puts between quotes: none can pass for another field.
+    match result {
+        Ok(revision) => tracing::info!(
+            target: TARGET, who, from, verb, object, before, after, result = "ok", revision, validate_only, request_id,
+            "audit"
+        ),
+        Err((code, error)) => tracing::warn!(
+            target: TARGET, who, from, verb, object, result = code, error = clean(error), validate_only, request_id,
+            "audit"
+        ),
+    }
+}
+
+/// Why a call was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// It is not known who calls.
+    Unauthenticated,
+    /// The caller may not.
+    PermissionDenied,
+}
+
+/// Writes that a call was refused before it was taken; a flood of them is cut, and counted. `verb`: as it was asked
+/// for, known or not.
+pub fn barred(by: &Caller, verb: &str, object: &str, why: Barred, error: &str) {
+    static UNKNOWN: Mutex<Allowance> = Mutex::new(Allowance::new(200.0, 1.0));
+    static DENIED: Mutex<Allowance> = Mutex::new(Allowance::new(1000.0, 20.0));
+    let (code, allowance) = match why {
+        Barred::Unauthenticated => ("UNAUTHENTICATED", &UNKNOWN),
+        Barred::PermissionDenied => ("PERMISSION_DENIED", &DENIED),
+    };
+    let Some(left_out) = allowance.lock().take(Instant::now()) else { return };
+    let [who, from, verb, object, error] = [&*by.who, &by.from, verb, object, error].map(clean);
+    tracing::warn!(target: TARGET, who, from, verb, object, result = code, error, left_out, "audit");
+}
+
+/// How many lines may be written: so many at once, and so many a second.
+#[derive(Debug)]
+struct Allowance {
+    most: f64,
+    a_second: f64,
+    left: f64,
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Allowance {
+    const fn new(most: f64, a_second: f64) -> Self {
+        Self { most, a_second, left: most, last: None, left_out: 0 }
+    }
+
+    /// Takes one, and says how many were left out since the last; or leaves it out.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let passed = self.last.map_or(0.0, |last| now.saturating_duration_since(last).as_secs_f64());
+        self.left = (self.left + passed * self.a_second).min(self.most);
+        self.last = Some(now);
+        if self.left < 1.0 {
+            self.left_out += 1;
+            return None;
+        }
+        self.left -= 1.0;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// The line of what was done, or of why it was not.
+pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Done, Refused>, request_id: &str) {
+    let object = match result {
+        Ok(Done { object: Some(object), .. }) => object.to_string(),
+        _ => about(operation),
+    };
+    let values = match (operation, result) {
+        (_, Err(_)) => Default::default(),
+        (Operation::Disconnect { .. }, Ok(done)) => [String::new(), format!("disconnected, cut={}", done.cut)],
+        (_, Ok(done)) => values(&done.differences()),
+    };
+    outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
+}
+
+/// The line of a file that could not be read again.
+pub(super) fn unread(guard: &Guard, error: &Refused, request_id: &str) {
+    outcome(guard, "", Err(error), Default::default(), request_id);
+}
+
+fn outcome(guard: &Guard, object: &str, result: Result<u64, &Refused>, [before, after]: [String; 2], request_id: &str) {
+    let error = result.err().map(ToString::to_string).unwrap_or_default();
+    write(Line {
+        by: &guard.by,
+        object,
+        before: &before,
+        after: &after,
+        result: result.map_err(|_| ("refused", error.as_str())),
+        validate_only: guard.validate_only,
+        request_id,
+    });
+}
+
+/// What an operation names.
+fn about(operation: &Operation) -> String {
+    let change = match operation {
+        Operation::Change(change) => change,
+        Operation::Disconnect { upstream, id, .. } => return Object::backend(upstream, id).to_string(),
+        Operation::Plan(_) | Operation::Reload { .. } | Operation::Rollback(_) => return String::new(),
+    };
+    match &**change {
+        Change::Add { object, .. } | Change::Update { object, .. } | Change::Remove { object, .. } => {
+            object.to_string()
+        }
+        Change::Clear(Selector::Object(object)) => object.to_string(),
+        Change::Clear(Selector::Field(object, field)) => format!("{object} {field}"),
+        Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => String::new(),
+    }
+}
+
+/// The values before and after, `key=value` each, as long as they fit.
+fn values(differences: &[Difference]) -> [String; 2] {
+    let side = |value: fn(&Difference) -> Option<&Value>| {
+        let mut text = String::new();
+        for difference in differences {
+            let Some(value) = value(difference) else { continue };
+            let separator = if text.is_empty() { "" } else { " " };
+            // What headers carry is nobody's to read.
+            let secret = difference.path.split('.').any(|key| key == "headers");
+            let value = if secret { "***".to_owned() } else { value.to_string() };
+            let _ = write!(text, "{separator}{}={value}", difference.path);
+            if text.len() > LONGEST {
+                break;
+            }
+        }
+        text
+    };
+    [side(|one| one.old.as_ref()), side(|one| one.new.as_ref())]
+}
+
+/// A value on one line and of bounded length.
+fn clean(text: &str) -> String {
+    let end = text.char_indices().map(|(at, _)| at).find(|&at| at >= LONGEST);
+    let mut shown: String =
+        text[..end.unwrap_or(text.len())].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if end.is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let mut allowance = Allowance::new(3.0, 1.0);
+        let now = Instant::now();
+        let taken: Vec<_> = (0..5).map(|_| allowance.take(now)).collect();
+        assert_eq!(taken, [Some(0), Some(0), Some(0), None, None]);
+        assert_eq!(allowance.take(now + Duration::from_secs(1)), Some(2));
+    }
+
+    #[test]
+    fn a_line_says_what_changed_and_no_secret() {
+        let object = Object::Route("r".into());
+        let differs = |field: &str, old: Option<&str>, new: Option<&str>| Difference {
+            object: object.clone(),
+            field: field.into(),
+            path: format!("routing.r.{field}"),
+            old: old.map(|value| json!(value)),
+            new: new.map(|value| json!(value)),
+        };
+        let found =
+            [differs("headers.request.set.x-key", Some("hunter2"), None), differs("upstream", Some("a"), Some("b"))];
+        let [before, after] = values(&found);
+        let told = "routing.r.headers.request.set.x-key=*** routing.r.upstream=\"a\"";
+        assert_eq!((before.as_str(), after.as_str()), (told, "routing.r.upstream=\"b\""));
+    }
+
+    #[test]
+    fn values_are_short_and_on_one_line() {
+        assert_eq!(clean("a\nb\u{1b}[2J"), "a b [2J");
+        assert!(clean(&"é".repeat(5000)).len() < LONGEST + 8);
+    }
+}
