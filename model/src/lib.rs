@@ -22,9 +22,9 @@ mod write;
 
 pub use change::{Change, ChangeError, Edit, Selector, Violation};
 pub use config::{
-    AccessFormat, AccessLog, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps, HealthCheck,
-    HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route, Scheme, Server,
-    ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch, Upstream,
+    AccessFormat, AccessLog, AlgorithmSource, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps,
+    HealthCheck, HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route,
+    Scheme, Server, ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch, Upstream,
 };
 pub use diff::{Difference, diff};
 pub use fault::{Fault, Faults};

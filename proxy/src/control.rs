@@ -5,7 +5,7 @@
 //! wait in that queue: they look at the latest [`View`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use speedmimi_model::{Change, Difference, ReloadSummary, diff};
@@ -14,21 +14,25 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::health::{Finding, Findings};
 use crate::live::Live;
 use crate::telemetry::windows::Windows;
+use crate::worker::mailbox::Mailboxes;
 
 mod caller;
 mod error;
 mod lifecycle;
+mod log_level;
 mod publish;
 mod reload;
 pub mod reports;
 pub mod resolve;
 mod store;
+pub mod streams;
 mod task;
 mod view;
 
 pub use caller::Caller;
 pub use error::{LoadError, Refused};
-pub use lifecycle::{Lifecycle, Phase};
+pub use lifecycle::{Lifecycle, Phase, Stopping};
+pub use log_level::LogLevel;
 pub use reload::load;
 pub use speedmimi_model::Object;
 pub use store::{Busy, Guard, Store};
@@ -56,6 +60,9 @@ struct Shared {
     reports: Mutex<Reports>,
     findings: Findings,
     file: Option<PathBuf>,
+    /// Where workers are asked; set once they run.
+    mailboxes: OnceLock<Mailboxes>,
+    log_level: Arc<LogLevel>,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -129,6 +136,11 @@ impl Control {
     /// What the last check of a backend found; `None` before the first, or without one.
     pub fn finding(&self, uid: u64) -> Option<Finding> {
         self.shared.findings.lock().get(&uid).cloned()
+    }
+
+    /// How much the error log says.
+    pub fn log_level(&self) -> &Arc<LogLevel> {
+        &self.shared.log_level
     }
 
     /// The configuration file; `None` when the process was started without one.

@@ -111,9 +111,7 @@ impl Picker {
             Memory::Smooth(smooth) => (Order::HighestWins, smooth.savings(set)),
             Memory::Rendezvous => (Order::HighestWins, (0..set.len()).map(|i| rendezvous::rank(set, i, key)).collect()),
             Memory::Weight | Memory::Random => (Order::Drawn, Vec::new()),
-            Memory::LeastConnections
-            | Memory::LeastConnectionsWeight
-            | Memory::PerformanceLeastConnectionsWeight => {
+            Memory::LeastConnections | Memory::LeastConnectionsWeight | Memory::PerformanceLeastConnectionsWeight => {
                 let scores = shares.iter().enumerate().map(|(i, share)| least::load(set, i) / share);
                 (Order::LowestWins, scores.collect())
             }
@@ -126,9 +124,7 @@ impl Picker {
         let in_the_draw: Vec<usize> = match self.memory {
             Memory::RoundRobin(_) | Memory::Smooth(_) | Memory::Rendezvous => return Vec::new(),
             Memory::Weight | Memory::Random => (0..set.len()).filter(available).collect(),
-            Memory::LeastConnections
-            | Memory::LeastConnectionsWeight
-            | Memory::PerformanceLeastConnectionsWeight => {
+            Memory::LeastConnections | Memory::LeastConnectionsWeight | Memory::PerformanceLeastConnectionsWeight => {
                 let beaten = |i: usize| {
                     let others = (0..set.len()).filter(available);
                     let mut others = others.map(|other| (least::load(set, other), shares[other]));

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use super::entry::{route as entry, source};
 use super::page::Page;
 use super::status::{self, Violations};
-use super::{caller, convert};
+use super::{caller, convert, explain};
 use crate::control::{Control, Guard};
 
 /// The service over the control thread.
@@ -98,5 +98,12 @@ impl RouteService for Routes {
         let done = self.0.change(change, guard).await.map_err(|error| status::refused(&error))?;
         let route = entry::entry(&done.before, &name, entry::find(&done.before, &name)?);
         Ok(Response::new(v1::RemoveRouteResponse { revision: done.revision, route: Some(route) }))
+    }
+
+    async fn explain_pick(
+        &self,
+        request: Request<v1::ExplainPickRequest>,
+    ) -> Result<Response<v1::ExplainPickResponse>, Status> {
+        explain::explain(&self.0, request.into_inner()).await.map(Response::new)
     }
 }

@@ -77,6 +77,8 @@ impl Controller {
             reports: parking_lot::Mutex::default(),
             findings: publisher.findings(),
             file,
+            mailboxes: std::sync::OnceLock::new(),
+            log_level: Arc::default(),
             reloading: tokio::sync::Mutex::new(()),
         });
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
@@ -91,6 +93,8 @@ impl Controller {
 
     /// Serves commands until every [`Control`] is gone.
     pub async fn run(mut self, mailboxes: Mailboxes) {
+        // Workers are started once.
+        let _ = self.shared.mailboxes.set(mailboxes.clone());
         self.publisher.attach(mailboxes);
         self.publisher.watch_health(&self.store, &self.names);
         let mut ticks = interval(windows::TICK);
