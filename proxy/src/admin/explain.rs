@@ -134,7 +134,7 @@ fn head(request: &v1::ExampleRequest, violations: &mut Violations) -> Vec<u8> {
     let mut text = format!("{} {} HTTP/1.1\r\n", or(method, "GET"), or(path, "/"));
     // Writing to a String cannot fail.
     if !headers.iter().any(|field| field.name.eq_ignore_ascii_case("host")) {
-        let _ = write!(text, "Host: {host}\r\n");
+        let _ = write!(text, "Host: {}\r\n", or(host, "localhost"));
     } else if !host.is_empty() {
         violations.push("request.headers", "Host is given twice: also as host");
     }

@@ -74,7 +74,11 @@ fn what_cannot_be_is_refused() {
         SetLogLevelRequest { ttl: seconds(86_401), ..level(LogLevel::Debug) },
         SetLogLevelRequest { ttl: seconds(-1), ..level(LogLevel::Debug) },
     ] {
-        assert_eq!(set(&management, wrong.clone()).expect_err("it cannot be").code(), Code::InvalidArgument, "{wrong:?}");
+        assert_eq!(
+            set(&management, wrong.clone()).expect_err("it cannot be").code(),
+            Code::InvalidArgument,
+            "{wrong:?}"
+        );
     }
     assert_eq!(info(&management).log_level(), LogLevel::Info);
 }

@@ -54,6 +54,8 @@ fn an_idle_process_answers_before_it_ends() {
         let backend = named("b1");
         let mut proxy = Proxy::start(&Config::one(backend.address()));
         proxy.get("/").assert_forwarded(200);
+        // An answer is here before its exchange is booked.
+        eventually("it is idle", || proxy.metric("speedmimi_exchanges_in_flight", &[]) == 0.0);
         let answer = proxy.management().drain_server(DrainServerRequest { now, ..asked() }).expect("an answer");
         assert_eq!(answer.active, 0);
         assert_eq!(proxy.wait_exit().code(), Some(0));

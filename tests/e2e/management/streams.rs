@@ -95,9 +95,10 @@ fn world() -> World {
 
 #[test]
 fn every_exchange_in_flight_is_listed_with_what_is_known_of_it() {
-    let World { proxy, management, silent, .. } = world();
-    let mut events = sse(&proxy, "/events/a?token=secret");
-    let _socket = websocket(&proxy);
+    let world = world();
+    let World { proxy, management, silent, .. } = &world;
+    let mut events = sse(proxy, "/events/a?token=secret");
+    let _socket = websocket(proxy);
     let mut waiting = proxy.client();
     waiting.send("POST /slow/work?token=secret HTTP/1.1\r\nHost: e2e.test\r\nX-Forwarded-For: 192.0.2.9\r\nContent-Length: 4\r\n\r\nbody");
     eventually("the request arrives", || silent.flight().current() == 1);
@@ -130,9 +131,10 @@ fn every_exchange_in_flight_is_listed_with_what_is_known_of_it() {
 
 #[test]
 fn a_filter_shows_those_that_fit_all_of_it() {
-    let World { proxy, management, silent, .. } = world();
-    let _events = [sse(&proxy, "/events/a"), sse(&proxy, "/events/b")];
-    let _socket = websocket(&proxy);
+    let world = world();
+    let World { proxy, management, silent, .. } = &world;
+    let _events = [sse(proxy, "/events/a"), sse(proxy, "/events/b")];
+    let _socket = websocket(proxy);
     let mut waiting = proxy.client();
     waiting.send("GET /slow HTTP/1.1\r\nHost: e2e.test\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n");
     eventually("the request arrives", || silent.flight().current() == 1);
@@ -199,9 +201,10 @@ fn pages_show_each_stream_once_while_others_come_and_go() {
 
 #[test]
 fn a_kill_ends_those_that_fit_and_nobody_else() {
-    let World { proxy, management, silent, .. } = world();
-    let (mut events, mut other) = (sse(&proxy, "/events/a"), sse(&proxy, "/events/b"));
-    let mut socket = websocket(&proxy);
+    let world = world();
+    let World { proxy, management, silent, .. } = &world;
+    let (mut events, mut other) = (sse(proxy, "/events/a"), sse(proxy, "/events/b"));
+    let mut socket = websocket(proxy);
     let mut waiting = proxy.client();
     waiting.send("GET /slow HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
     eventually("the request arrives", || silent.flight().current() == 1);
@@ -234,7 +237,8 @@ fn a_kill_ends_those_that_fit_and_nobody_else() {
 
 #[test]
 fn each_filter_kills_its_own() {
-    let World { proxy, management, .. } = world();
+    let world = world();
+    let World { proxy, management, .. } = &world;
     let soon = Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 });
     let filters = [
         StreamFilter { upstream: "default".into(), ..all() },
@@ -245,7 +249,7 @@ fn each_filter_kills_its_own() {
         StreamFilter { min_idle: soon, ..all() },
     ];
     for filter in filters {
-        let mut client = sse(&proxy, "/events");
+        let mut client = sse(proxy, "/events");
         eventually("it is found and ended", || management.kill_streams(filter.clone()).expect("a filter").killed == 1);
         is_cut(&mut client);
     }
@@ -255,8 +259,9 @@ fn each_filter_kills_its_own() {
 
 #[test]
 fn everything_is_ended_only_when_it_is_said() {
-    let World { proxy, management, .. } = world();
-    let mut clients: Vec<Client> = (0..20).map(|_| sse(&proxy, "/events")).collect();
+    let world = world();
+    let World { proxy, management, .. } = &world;
+    let mut clients: Vec<Client> = (0..20).map(|_| sse(proxy, "/events")).collect();
     let kill = |request: KillStreamsRequest| management.call(management.streams().kill_streams(request));
     for filter in [None, Some(all())] {
         let refused = kill(KillStreamsRequest { filter, ..KillStreamsRequest::default() }).expect_err("not said");
@@ -281,11 +286,12 @@ fn everything_is_ended_only_when_it_is_said() {
 
 #[test]
 fn an_exchange_keeps_the_names_it_began_with() {
-    let World { proxy, management, .. } = world();
-    let mut client = sse(&proxy, "/events");
+    let world = world();
+    let World { proxy, management, .. } = &world;
+    let mut client = sse(proxy, "/events");
     management.remove_route("slow").expect("it exists");
     management.remove_route("chat").expect("it exists");
-    let next = sse(&proxy, "/events");
+    let next = sse(proxy, "/events");
     let streams = management.list_streams(all(), 0);
     assert_eq!(
         streams.iter().map(|stream| (&*stream.route, &*stream.upstream)).collect::<Vec<_>>(),
