@@ -9,9 +9,12 @@ use crate::endpoint::Endpoint;
 
 mod backend;
 mod config;
+mod explain;
 mod policy;
 mod route;
+mod server;
 mod stats;
+mod stream;
 mod upstream;
 mod value;
 
@@ -20,9 +23,12 @@ pub(crate) use backend::{
     RemoveArguments, ReportArguments, Resettable, Scheme, UpdateArguments,
 };
 pub(crate) use config::{ConfigVerb, DocumentFormat, LayerName};
+pub(crate) use explain::ExplainArguments;
 pub(crate) use policy::{CheckFields, CheckType, TimeoutFields};
 pub(crate) use route::{HeaderFields, RouteFields, RouteVerb, UpdateRouteArguments};
+pub(crate) use server::{LogLevel, ServerVerb};
 pub(crate) use stats::{StatsVerb, WatchArguments};
+pub(crate) use stream::{FilterArguments, Protocol, StreamVerb};
 pub(crate) use upstream::{UpdateUpstreamArguments, UpstreamFields, UpstreamVerb};
 
 /// Look into a running speedmimi and change it
@@ -138,6 +144,9 @@ pub(crate) enum Noun {
     /// What the proxy has been doing
     #[command(subcommand)]
     Stats(StatsVerb),
+    /// Exchanges in flight
+    #[command(subcommand)]
+    Stream(StreamVerb),
     /// The process
     #[command(subcommand)]
     Server(ServerVerb),
@@ -146,13 +155,6 @@ pub(crate) enum Noun {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// What can be asked about the process.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServerVerb {
-    /// Show what is running, and where it listens
-    Info,
 }
 
 #[cfg(test)]

@@ -8,19 +8,21 @@ use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
 use speedmimi_proto::v1::route_service_client::RouteServiceClient;
 use speedmimi_proto::v1::server_service_client::ServerServiceClient;
 use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
+use speedmimi_proto::v1::stream_service_client::StreamServiceClient;
 use speedmimi_proto::v1::upstream_service_client::UpstreamServiceClient;
 use speedmimi_proto::v1::{
     BackendEntry, GetBackendRequest, GetUpstreamRequest, ListBackendsRequest, ListBackendsResponse, ListRoutesRequest,
-    ListRoutesResponse, ListUpstreamsRequest, ListUpstreamsResponse, UpstreamEntry,
+    ListRoutesResponse, ListStreamsResponse, ListUpstreamsRequest, ListUpstreamsResponse, UpstreamEntry,
 };
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint as Transport};
 use tonic::{Response, Status};
 
-use crate::args::Global;
+use crate::args::{FilterArguments, Global};
 use crate::credentials::Bearer;
 use crate::failure::{Failure, root};
 use crate::name::BackendName;
+use crate::request;
 
 /// What calls go through: the connection, and the token on each of them.
 pub(crate) type Wire = InterceptedService<Channel, Bearer>;
@@ -84,6 +86,11 @@ impl Client {
         StatsServiceClient::new(self.channel.clone())
     }
 
+    /// Calls about exchanges in flight.
+    pub(crate) fn streams(&self) -> StreamServiceClient<Wire> {
+        StreamServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
     /// Calls about the process.
     pub(crate) fn server(&self) -> ServerServiceClient<Wire> {
         ServerServiceClient::new(self.channel.clone())
@@ -136,6 +143,18 @@ impl Client {
             let page = self.answer(self.routes().list_routes(request)).await?;
             whole.routes.extend(page.routes);
             whole.revision = page.revision;
+            Ok(page.next_page_token)
+        };
+        self.pages(all).await.map(|()| whole)
+    }
+
+    /// Every exchange that fits, as one answer.
+    pub(crate) async fn all_streams(&self, filter: &FilterArguments) -> Result<ListStreamsResponse, Failure> {
+        let mut whole = ListStreamsResponse::default();
+        let all = async |page_token| {
+            let page = self.answer(self.streams().list_streams(request::stream::list(filter, page_token))).await?;
+            whole.streams.extend(page.streams);
+            whole.total = page.total;
             Ok(page.next_page_token)
         };
         self.pages(all).await.map(|()| whole)

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::name::BackendName;
 
 pub(crate) mod route;
+pub(crate) mod stream;
 pub(crate) mod upstream;
 
 /// How a change is to be made; nothing when nothing was said.

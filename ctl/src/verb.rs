@@ -11,6 +11,7 @@ mod config;
 mod route;
 mod server;
 mod stats;
+mod stream;
 mod upstream;
 
 /// Does what was asked.
@@ -36,6 +37,7 @@ async fn remote(noun: Noun, global: &crate::args::Global, printer: &mut Printer<
         Noun::Route(verb) => Box::pin(route::run(verb, global, printer)).await,
         Noun::Config(verb) => Box::pin(config::run(verb, global, printer)).await,
         Noun::Stats(verb) => Box::pin(stats::run(verb, global, printer)).await,
+        Noun::Stream(verb) => Box::pin(stream::run(verb, global, printer)).await,
         Noun::Server(verb) => Box::pin(server::run(verb, global, printer)).await,
         Noun::Completions { shell } => completions(shell, printer),
     }

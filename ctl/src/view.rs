@@ -2,19 +2,23 @@
 
 mod backend;
 mod config;
+mod explain;
 mod route;
 mod server;
 mod source;
 mod stats;
+mod stream;
 mod text;
 mod upstream;
 
 pub(crate) use backend::{backend, backends, changed, cut, reported};
 pub(crate) use config::{applied, cleared, exported, history, reloaded, rolled_back};
+pub(crate) use explain::explained;
 pub(crate) use route::{route, route_changed, routes};
-pub(crate) use server::info;
+pub(crate) use server::{draining, info, log_level};
 pub(crate) use source::{comments, overlay, sources};
 pub(crate) use stats::{backend_stats, server_stats, upstream_stats};
+pub(crate) use stream::{killed, streams};
 pub(crate) use upstream::{upstream, upstream_changed, upstreams};
 
 /// What is shown, from top to bottom.

@@ -89,11 +89,34 @@ impl Config {
         route: Option<&Route>,
         upstream: &Upstream,
     ) -> Algorithm {
-        route
-            .and_then(|route| protocol(&route.protocols).or(route.load_balancer))
-            .or(upstream.load_balancer)
-            .unwrap_or_default()
+        Self::algorithm_from(protocol, route, upstream).0
     }
+
+    /// The same, with what decided it.
+    pub fn algorithm_from(
+        protocol: impl FnOnce(&Protocols) -> Option<Algorithm>,
+        route: Option<&Route>,
+        upstream: &Upstream,
+    ) -> (Algorithm, AlgorithmSource) {
+        let said = |by, algorithm: Option<Algorithm>| algorithm.map(|algorithm| (algorithm, by));
+        said(AlgorithmSource::Protocol, route.and_then(|route| protocol(&route.protocols)))
+            .or_else(|| said(AlgorithmSource::Route, route.and_then(|route| route.load_balancer)))
+            .or_else(|| said(AlgorithmSource::Upstream, upstream.load_balancer))
+            .unwrap_or((Algorithm::default(), AlgorithmSource::Default))
+    }
+}
+
+/// What decided which algorithm is used; the first that says anything does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlgorithmSource {
+    /// `protocols` of the route.
+    Protocol,
+    /// `load_balancer` of the route.
+    Route,
+    /// `load_balancer` of the upstream.
+    Upstream,
+    /// Nobody says anything.
+    Default,
 }
 
 /// `server`: client connections.

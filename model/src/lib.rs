@@ -22,9 +22,9 @@ mod write;
 
 pub use change::{Change, ChangeError, Edit, Selector, Violation};
 pub use config::{
-    AccessFormat, AccessLog, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderEdits, HeaderOps,
-    HealthCheck, HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, ManagementTls, PathMatch, Pool,
-    Protocols, Role, Route, Scheme, Server, ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch,
+    AccessFormat, AccessLog, AlgorithmSource, Auth, AuthClient, Backend, Config, Conflict, HalfClose, HeaderEdits,
+    HeaderOps, HealthCheck, HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, ManagementTls, PathMatch,
+    Pool, Protocols, Role, Route, Scheme, Server, ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch,
     Upstream,
 };
 pub use diff::{Difference, diff, diff_of};

@@ -27,6 +27,6 @@ pub use algorithm::{Algorithm, NotAvailable, UnknownAlgorithm};
 pub use hash::{hash_ip, hash_key};
 pub use health::{Checker, Health, Thresholds, next_delay};
 pub use passive::{Passive, honour_ejections};
-pub use pick::{Candidates, Picker};
+pub use pick::{Candidates, Considered, Explanation, Order, Picker};
 pub use retry::{Attempted, Sent, may_try_again};
 pub use slots::{MAX_CAP, Refusal, Shared, Slot, Slots, SlotsView, effective_cap};

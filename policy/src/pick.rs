@@ -1,5 +1,6 @@
 //! Who is next: one [`Picker`] for each worker, upstream and algorithm.
 
+mod explain;
 mod least;
 mod lot;
 mod rendezvous;
@@ -10,6 +11,7 @@ use fastrand::Rng;
 
 use crate::algorithm::{Algorithm, NotAvailable};
 
+pub use explain::{Considered, Explanation, Order};
 use lot::Lot;
 use round_robin::RoundRobin;
 use smooth::Smooth;
@@ -62,7 +64,7 @@ pub trait Candidates {
 ///
 /// Cycles and shares of the first two are those of one worker. With different weights, the `least_…_weight` two
 /// send an exchange that finds everybody idle to the greatest weight: they balance load, not counts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Picker {
     algorithm: Algorithm,
     rng: Rng,
@@ -70,7 +72,7 @@ pub struct Picker {
 }
 
 /// What an algorithm remembers between picks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Memory {
     RoundRobin(RoundRobin),
     Smooth(Smooth),

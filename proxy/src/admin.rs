@@ -11,7 +11,9 @@ use speedmimi_proto::v1::config_service_server::ConfigServiceServer;
 use speedmimi_proto::v1::route_service_server::RouteServiceServer;
 use speedmimi_proto::v1::server_service_server::ServerServiceServer;
 use speedmimi_proto::v1::stats_service_server::StatsServiceServer;
+use speedmimi_proto::v1::stream_service_server::StreamServiceServer;
 use speedmimi_proto::v1::upstream_service_server::UpstreamServiceServer;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tonic::transport::server::Router;
 
@@ -24,6 +26,7 @@ mod caller;
 mod config;
 mod convert;
 mod entry;
+mod explain;
 mod gate;
 mod grpc_health;
 mod http;
@@ -35,6 +38,7 @@ mod route;
 mod server;
 mod stats;
 mod status;
+mod stream;
 mod upstream;
 
 use bind::{SocketFile, UnixSocket};
@@ -50,6 +54,8 @@ const DOCUMENT: usize = 8 * MESSAGE;
 const STREAMS: u32 = 100;
 /// Longest a call may take before its answer begins.
 const CALL: Duration = Duration::from_secs(30);
+/// Time for the last answers when the process ends through a call.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Silence after which a connection is asked whether it is there, and time to say so.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
@@ -66,7 +72,21 @@ pub enum Endpoint {
 #[derive(Debug, Default)]
 pub struct Faces {
     tasks: JoinSet<()>,
+    /// The gRPC face, and how it is told to finish what it is answering.
+    grpc: Option<(oneshot::Sender<()>, tokio::task::AbortHandle)>,
     socket: Option<SocketFile>,
+}
+
+impl Faces {
+    /// Finishes the calls under way, as far as that is soon; new ones are not taken.
+    pub async fn close(mut self) {
+        let Some((finish, grpc)) = self.grpc.take() else { return };
+        // An error: it has ended.
+        let _ = finish.send(());
+        let ended = async { while !grpc.is_finished() && self.tasks.join_next().await.is_some() {} };
+        // Streams of changes have no end of their own.
+        let _ = tokio::time::timeout(FAREWELL, ended).await;
+    }
 }
 
 /// Serves what is bound. Needs a runtime.
@@ -93,11 +113,17 @@ pub async fn start(
         };
         let router = router(control, facts, access.grpc.clone(), &mut faces.tasks).await.map_err(io::Error::other)?;
         let incoming = incoming::incoming(listener, access.grpc.clone(), &mut faces.tasks);
-        faces.tasks.spawn(async move {
-            if let Err(error) = router.serve_with_incoming(incoming).await {
+        let (finish, finished) = oneshot::channel::<()>();
+        let finished = async move {
+            // A sender that is dropped takes the task with it.
+            let _ = finished.await;
+        };
+        let grpc = faces.tasks.spawn(async move {
+            if let Err(error) = router.serve_with_incoming_shutdown(incoming, finished).await {
                 tracing::error!(%error, "the gRPC face ended");
             }
         });
+        faces.grpc = Some((finish, grpc));
     }
     Ok(faces)
 }
@@ -113,6 +139,7 @@ async fn router(
     let upstream = UpstreamServiceServer::new(upstream::Upstreams(control.clone())).max_decoding_message_size(MESSAGE);
     let route = RouteServiceServer::new(route::Routes(control.clone())).max_decoding_message_size(MESSAGE);
     let config = ConfigServiceServer::new(config::Configuration(control.clone())).max_decoding_message_size(DOCUMENT);
+    let stream = StreamServiceServer::new(stream::Streams(control.clone())).max_decoding_message_size(MESSAGE);
     let server = server::Server { control: control.clone(), facts };
     let server = ServerServiceServer::new(server).max_decoding_message_size(MESSAGE);
     let reflection = || {
@@ -133,6 +160,7 @@ async fn router(
         .add_service(route)
         .add_service(stats)
         .add_service(config)
+        .add_service(stream)
         .add_service(server)
         .add_service(grpc_health::service(control, tasks).await)
         // Older clients ask for v1alpha first and give up without it.

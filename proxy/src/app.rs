@@ -7,15 +7,14 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use speedmimi_model::{Config, Level, LogFormat};
+use speedmimi_model::{Config, LogFormat};
 use tokio::time::timeout;
-use tracing::level_filters::LevelFilter;
 
 use crate::access::Access;
 use crate::admin;
-use crate::control::{Caller, Control, Controller, Guard, Lifecycle, Phase, Setup, StoreError};
+use crate::control::{Caller, Control, Controller, Guard, Lifecycle, Phase, Setup, Stopping, StoreError};
 use crate::live::Live;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::{self, ErrorLog};
@@ -128,7 +127,8 @@ pub fn run(options: Options) -> ExitCode {
 async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, announce: bool) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let error_log = ErrorLog::open(config.log.file.clone()).map_err(StartError::ErrorLog)?;
-    error_log.install(level(config.log.level), config.log.format.map(format));
+    let level = config.log.level;
+    let switch = error_log.install(log::filter(level), config.log.format.map(format));
     access.warn();
     let descriptors = descriptors::raise();
     warn_of_few_descriptors(&config, descriptors);
@@ -141,12 +141,13 @@ async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, annou
     let setup = Setup { config, file, live: live.clone(), lifecycle: lifecycle.clone(), descriptors };
     let (controller, control) = Controller::prepare(setup).await?;
     control.guarded_by(access.clone());
+    control.log_level().attach(switch, level);
     let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
     let mailboxes = workers.mailboxes();
     let mut controller = tokio::spawn(controller.run(mailboxes.clone()));
     let facts = says.facts(descriptors);
     let (grpc, admin) = (grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener));
-    let _faces = admin::start(grpc, admin, &control, facts, &access).await?;
+    let faces = admin::start(grpc, admin, &control, facts, &access).await?;
     lifecycle.enter(Phase::Serving);
     says.log();
     if announce {
@@ -158,16 +159,29 @@ async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, annou
         index = workers.lost() => return Err(StartError::Lost(format!("worker {index}"))),
         _ = &mut controller => return Err(StartError::Lost("the control task".into())),
     }
-    lifecycle.enter(Phase::Draining);
     drain(&mut workers, &mut signals, &control).await;
+    if lifecycle.stopping().is_some_and(|stopping| stopping.by != Caller::signal()) {
+        // Whoever asked for the end is still to hear that it was understood.
+        faces.close().await;
+    }
     Ok(())
 }
 
-/// Serves signals until one of them says stop.
+/// Serves signals until one of them, or the management API, says stop.
 async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &ErrorLog, access_log: Option<&AccessLog>) {
+    let mut stopping = control.lifecycle().watch_stopping();
     loop {
-        match signals.next().await {
-            Asked::Stop => return,
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            // The sender lives as long as the process.
+            _ = stopping.changed() => return,
+        };
+        match asked {
+            Asked::Stop => {
+                let patience = control.view().store.config().server.graceful_timeout;
+                control.lifecycle().stop(patience, &Caller::signal());
+                return;
+            }
             Asked::Reload => {
                 let control = control.clone();
                 let guard = Guard { by: Caller::signal(), verb: "ReloadConfig", ..Guard::default() };
@@ -186,18 +200,21 @@ async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &Err
     }
 }
 
-/// Lets exchanges finish for `server.graceful_timeout`, or until a second signal.
+/// Lets exchanges finish for as long as was said, or until somebody is in a hurry.
 async fn drain(workers: &mut Workers, signals: &mut Signals, control: &Control) {
-    let patience = control.view().store.config().server.graceful_timeout;
-    tracing::info!(active = workers.active(), patience_s = patience.as_secs(), "draining");
+    if let Some(Stopping { deadline, by }) = control.lifecycle().stopping() {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let (who, from) = (&*by.who, &*by.from);
+        tracing::info!(who, from, active = workers.active(), patience_s = patience.as_secs_f64().round(), "draining");
+    }
     let mailboxes = workers.mailboxes();
     let finished = async {
         mailboxes.broadcast(|| Message::Drain).await;
         workers.finished().await;
     };
     let ended = tokio::select! {
-        ended = timeout(patience, finished) => ended.is_ok(),
-        () = signals.stop() => false,
+        () = finished => true,
+        () = patience_is_over(signals, control.lifecycle()) => false,
     };
     if !ended {
         tracing::warn!(active = workers.active(), "ending exchanges that did not finish");
@@ -211,6 +228,28 @@ async fn drain(workers: &mut Workers, signals: &mut Signals, control: &Control) 
     tracing::info!("stopped");
 }
 
+/// Waits for the deadline, which may be brought forward through the API, or for a signal. The first signal does not
+/// hurry an end that the API asked for: an orchestrator first calls, then signals, and means one thing.
+async fn patience_is_over(signals: &mut Signals, lifecycle: &Lifecycle) {
+    let mut stopping = lifecycle.watch_stopping();
+    let mut signalled = false;
+    loop {
+        let Some(Stopping { deadline, by }) = stopping.borrow_and_update().clone() else { return };
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline.into()) => return,
+            // The sender lives as long as the process.
+            _ = stopping.changed() => {}
+            () = signals.stop() => {
+                if signalled || by == Caller::signal() {
+                    return;
+                }
+                signalled = true;
+                tracing::info!("a signal to stop: draining already; another one ends it at once");
+            }
+        }
+    }
+}
+
 fn worker_count(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     config.server.workers.map_or_else(cores, usize::from)
@@ -221,16 +260,6 @@ fn warn_of_few_descriptors(config: &Config, descriptors: u64) {
     let effective = descriptors::carry(max_conn, descriptors);
     if effective < max_conn {
         tracing::warn!(max_conn, effective, descriptors, "server.max_conn is lowered to what descriptors can carry");
-    }
-}
-
-fn level(level: Level) -> LevelFilter {
-    match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Trace => LevelFilter::TRACE,
     }
 }
 

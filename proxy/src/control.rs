@@ -14,12 +14,14 @@ use crate::access::Access;
 use crate::health::{Finding, Findings};
 use crate::live::Live;
 use crate::telemetry::windows::Windows;
+use crate::worker::mailbox::Mailboxes;
 
 pub mod audit;
 mod caller;
 mod error;
 mod journal;
 mod lifecycle;
+mod log_level;
 mod operation;
 pub mod persist;
 mod publish;
@@ -27,13 +29,15 @@ mod reload;
 pub mod reports;
 pub mod resolve;
 mod store;
+pub mod streams;
 mod task;
 mod view;
 
 pub use caller::{Caller, Scope};
 pub use error::{LoadError, Refused};
 pub use journal::{Home, Revision};
-pub use lifecycle::{Lifecycle, Phase};
+pub use lifecycle::{Lifecycle, Phase, Stopping};
+pub use log_level::LogLevel;
 pub use operation::{Answer, Call, Done, Operation, Plan};
 pub use persist::StoreError;
 pub use reload::load;
@@ -65,6 +69,9 @@ struct Shared {
     findings: Findings,
     file: Option<PathBuf>,
     home: Arc<Home>,
+    /// Where workers are asked; set once they run.
+    mailboxes: OnceLock<Mailboxes>,
+    log_level: Arc<LogLevel>,
     reloading: tokio::sync::Mutex<()>,
     /// Identity, whose files a reload reads again.
     access: OnceLock<Arc<Access>>,
@@ -101,6 +108,11 @@ impl Control {
         self.shared.findings.lock().get(&uid).cloned()
     }
 
+    /// How much the error log says.
+    pub fn log_level(&self) -> &Arc<LogLevel> {
+        &self.shared.log_level
+    }
+
     /// The configuration file; `None` when the process was started without one.
     pub fn file(&self) -> Option<&PathBuf> {
         self.shared.file.as_ref()
@@ -124,8 +136,13 @@ impl Control {
     }
 
     /// The answer to a call that was made before.
-    async fn recall(&self, call: Call) -> Result<Option<Answer>, Refused> {
+    pub async fn recall(&self, call: Call) -> Result<Option<Answer>, Refused> {
         self.ask(|reply| Command::Recall { call, reply }).await
+    }
+
+    /// Remembers what was answered to a call, as well as that can be done: what it did is done.
+    pub async fn remember(&self, call: Call, answer: Vec<u8>) {
+        let _ = self.ask(|reply| Command::Remember { call, answer, reply }).await;
     }
 
     /// What is known of the revisions below `before` (all, if none), the newest first.
@@ -145,5 +162,6 @@ impl Control {
 enum Command {
     Ask(Ask),
     Recall { call: Call, reply: oneshot::Sender<Result<Option<Answer>, Refused>> },
+    Remember { call: Call, answer: Vec<u8>, reply: oneshot::Sender<Result<(), Refused>> },
     History { before: Option<u64>, limit: usize, reply: oneshot::Sender<Result<Vec<Revision>, Refused>> },
 }

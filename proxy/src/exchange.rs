@@ -11,6 +11,7 @@ use speedmimi_policy::{Attempted, Sent, may_try_again};
 pub(crate) mod admit;
 pub(crate) mod attempt;
 pub(crate) mod clocks;
+pub(crate) mod explain;
 pub(crate) mod forwarded;
 pub(crate) mod heads;
 pub(crate) mod pending;
@@ -24,8 +25,9 @@ pub(crate) mod transfer;
 use crate::downstream::h1::Client;
 use crate::reason::Reason;
 use crate::snapshot::{RouteView, UpstreamView};
-use crate::worker::Worker;
+use crate::worker::table::Begun;
 use crate::worker::view::View;
+use crate::worker::{Worker, streams};
 use admit::Outcome;
 use record::Figures;
 use request::Request;
@@ -100,7 +102,7 @@ impl<'c> Exchange<'c> {
         let mut total = None;
         if let Ok(route) = route {
             worker.cells().active.add(1);
-            worker.table.disarm(client.key);
+            worker.table.begin(client.key, &begun(&request, &view, route));
             total = view.snapshot.routes[route].timeouts.total.map(|total| worker.clock.after(total));
         }
         let figures = Figures::new(&worker, &request);
@@ -137,6 +139,9 @@ impl<'c> Exchange<'c> {
         record::finish(self);
         if self.route.is_ok() {
             self.worker.cells().active.sub(1);
+            if let Some(line) = self.worker.table.end(self.client.key) {
+                record::keep(&self.worker, line);
+            }
         }
         if let Some(block) = self.request.block.take() {
             self.worker.blocks.put(block);
@@ -145,7 +150,28 @@ impl<'c> Exchange<'c> {
     }
 }
 
+fn begun(request: &Request, view: &View, route: usize) -> Begun {
+    Begun {
+        serial: request.serial,
+        client: request.client,
+        protocol: request.protocol,
+        view: view.number,
+        route: u32::try_from(route).unwrap_or(u32::MAX),
+        received: request.block.as_ref().map_or(0, |block| block.len() as u64),
+    }
+}
+
 impl Exchange<'_> {
+    /// Lets whoever looks at exchanges know what was requested, while the head is still here.
+    pub(crate) fn remember(&self) {
+        if self.request.block.is_none() || self.worker.table.remembers(self.client.key) {
+            return;
+        }
+        let mut line = record::memory(&self.worker);
+        streams::request_line(self.request.head_bytes(), &mut line);
+        record::keep(&self.worker, self.worker.table.remember(self.client.key, line));
+    }
+
     async fn run(&mut self) -> End {
         let limit = self.view.snapshot.server.body_limit;
         let declared = if let Framing::Length(length) = self.request.framing { length } else { 0 };
@@ -223,7 +249,14 @@ impl Exchange<'_> {
         }
         let (close, answer) = respond::for_request(self.client, &self.request, self.body, reason);
         self.figures.status = reason.status();
-        self.figures.bytes_out += respond::send(self.client, &answer).await;
+        let sent = respond::send(self.client, &answer).await;
+        self.figures.bytes_out += sent.bytes;
+        if sent.cut {
+            self.figures.reason = Some(Reason::Disconnected);
+        }
+        if !sent.whole {
+            return Then::Close;
+        }
         if close { Then::Linger } else { Then::KeepAlive }
     }
 }

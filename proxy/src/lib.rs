@@ -18,6 +18,7 @@ pub(crate) mod io;
 pub mod listen;
 pub mod live;
 pub mod memory;
+pub mod protocol;
 pub mod reason;
 pub mod snapshot;
 pub(crate) mod stream;

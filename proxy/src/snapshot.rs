@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use speedmimi_model::Timeouts;
+use speedmimi_model::{AlgorithmSource, Timeouts};
 use speedmimi_policy::Algorithm;
 
 use crate::live::{BackendRef, RouteState};
+use crate::protocol::Protocol;
 
 mod compile;
 mod edits;
@@ -17,7 +18,7 @@ mod routes;
 
 pub use compile::Addresses;
 pub use edits::{Edits, HeaderEdits};
-pub use routes::RouteTable;
+pub use routes::{Found, HostRule, PathRule, RouteTable};
 
 /// The configuration as workers see it.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ pub struct RouteView {
     pub upstream: usize,
     /// Algorithm for plain exchanges, WebSocket upgrades and event streams: indices into [`UpstreamView::algorithms`].
     pub pickers: ByProtocol<usize>,
+    /// What decided on each of them.
+    pub sources: ByProtocol<AlgorithmSource>,
     /// The four clocks.
     pub timeouts: Timeouts,
     /// Fields to change on the way.
@@ -93,6 +96,18 @@ pub struct ByProtocol<T> {
     pub sse: T,
 }
 
+impl<T: Copy> ByProtocol<T> {
+    /// The value for one kind.
+    #[inline]
+    pub fn of(&self, protocol: Protocol) -> T {
+        match protocol {
+            Protocol::Http => self.http,
+            Protocol::WebSocket => self.websocket,
+            Protocol::EventStream => self.sse,
+        }
+    }
+}
+
 /// One upstream.
 #[derive(Debug)]
 pub struct UpstreamView {
@@ -102,6 +117,8 @@ pub struct UpstreamView {
     pub backends: Box<[BackendView]>,
     /// Algorithms that routes use on it, each once; a worker keeps one picker for each.
     pub algorithms: Vec<Algorithm>,
+    /// The one it has where no route says another, and what decided on it.
+    pub own: (Algorithm, AlgorithmSource),
     /// Idle connections kept over all workers, and for how long.
     pub pool: PoolRules,
 }

@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use crate::exchange::explain;
 use crate::listen::{Bound, accept};
 use crate::live::Live;
 use crate::memory::Tide;
@@ -20,6 +21,7 @@ use crate::upstream::pool::Pools;
 pub(crate) mod buffers;
 pub(crate) mod clock;
 pub mod mailbox;
+pub(crate) mod streams;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -148,6 +150,8 @@ pub(crate) struct Worker {
     /// Memory for what log lines remember of requests.
     pub(crate) notes: RefCell<Vec<Vec<u8>>>,
     view: RefCell<Rc<View>>,
+    /// Views before this one, as long as exchanges keep them.
+    past: RefCell<Vec<Weak<View>>>,
     rng: RefCell<fastrand::Rng>,
     serial: Cell<u64>,
     draining: Cell<bool>,
@@ -166,6 +170,11 @@ impl Worker {
     #[inline]
     pub(crate) fn view(&self) -> Rc<View> {
         self.view.borrow().clone()
+    }
+
+    /// The configuration as it is now, and as it was for exchanges that still go on.
+    pub(crate) fn views(&self) -> Vec<Rc<View>> {
+        self.past.borrow().iter().filter_map(Weak::upgrade).chain([self.view()]).collect()
     }
 
     /// A number for the next request, never 0.
@@ -240,6 +249,7 @@ async fn run(setup: Setup) {
         log: log.map(RefCell::new),
         notes: RefCell::default(),
         view: RefCell::new(Rc::new(view)),
+        past: RefCell::default(),
         rng: RefCell::new(rng),
         serial: Cell::new(0),
         draining: Cell::new(false),
@@ -294,6 +304,8 @@ async fn act(worker: &Rc<Worker>, message: Message) {
             let old = worker.view();
             let view = View::new(snapshot, Some(&old), &mut worker.rng.borrow_mut());
             *worker.view.borrow_mut() = Rc::new(view);
+            worker.past.borrow_mut().retain(|past| past.strong_count() > 0);
+            worker.past.borrow_mut().push(Rc::downgrade(&old));
             sweep(worker, worker.clock.refresh());
         }
         Message::Cut(backend) => {
@@ -319,6 +331,13 @@ async fn act(worker: &Rc<Worker>, message: Message) {
             }
         }
         Message::Adopt(stream, peer) => accept::adopt(worker, stream, peer),
+        Message::Streams(query, reply) => {
+            drop(tokio::task::spawn_local(streams::answer(worker.clone(), query, reply)));
+        }
+        Message::Explain(question, reply) => {
+            // An error: whoever asked has left.
+            let _ = reply.send(explain::explain(worker, &question));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use speedmimi_proto::v1::LoadBalancer;
 
 use super::backend::Mutation;
+use super::explain::ExplainArguments;
 use super::policy::TimeoutFields;
 use super::value;
 
@@ -21,6 +22,8 @@ pub(crate) enum RouteVerb {
         #[arg(long)]
         explain: bool,
     },
+    /// Show which backend a request would get now, and why; without any flag, a request for /
+    Explain(Box<ExplainArguments>),
     /// Add a route; --upstream is needed
     Add {
         /// Name of the route

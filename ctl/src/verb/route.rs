@@ -24,6 +24,11 @@ pub(super) async fn run(verb: RouteVerb, global: &Global, printer: &mut Printer<
                 false => view::route(response.route.as_ref()),
             })
         }
+        RouteVerb::Explain(arguments) => {
+            let request = request::stream::explain(&arguments);
+            let response = client.answer(client.routes().explain_pick(request)).await?;
+            printer.show("ExplainPickResponse", &response, view::explained)
+        }
         RouteVerb::Add { route, fields, mutation } => {
             let request = request::route::add(route, &fields, &mutation);
             let response = client.answer(Box::pin(client.routes().add_route(request))).await?;

@@ -11,6 +11,7 @@ use speedmimi_proto::v1::config_service_server::ConfigServiceServer;
 use speedmimi_proto::v1::route_service_server::RouteServiceServer;
 use speedmimi_proto::v1::server_service_server::ServerServiceServer;
 use speedmimi_proto::v1::stats_service_server::StatsServiceServer;
+use speedmimi_proto::v1::stream_service_server::StreamServiceServer;
 use speedmimi_proto::v1::upstream_service_server::UpstreamServiceServer;
 use speedmimi_proto::v1::*;
 use tokio::sync::oneshot;
@@ -21,6 +22,7 @@ use tonic::{Request, Response, Status};
 mod config;
 mod groups;
 mod services;
+mod streams;
 
 /// What was asked, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +56,11 @@ pub(crate) enum Call {
     UpstreamStats(GetUpstreamStatsRequest),
     BackendStats(GetBackendStatsRequest),
     Info,
+    ListStreams(ListStreamsRequest),
+    KillStreams(KillStreamsRequest),
+    Explain(ExplainPickRequest),
+    LogLevel(SetLogLevelRequest),
+    Drain(DrainServerRequest),
 }
 
 /// How every call is answered.
@@ -189,6 +196,7 @@ impl Double {
                 .add_service(RouteServiceServer::from_arc(Arc::clone(&shared)))
                 .add_service(ConfigServiceServer::from_arc(Arc::clone(&shared)))
                 .add_service(StatsServiceServer::from_arc(Arc::clone(&shared)))
+                .add_service(StreamServiceServer::from_arc(Arc::clone(&shared)))
                 .add_service(ServerServiceServer::from_arc(shared));
             let stopped: Stopped = Box::pin(async move {
                 // A dropped sender means the same.

@@ -7,6 +7,7 @@ mod double;
 mod failure;
 mod route;
 mod stats;
+mod streams;
 mod upstream;
 
 use std::ffi::OsString;

@@ -20,13 +20,23 @@ pub(super) fn pick(set: &impl Candidates, key: u64) -> Option<usize> {
         if weight <= best * (1.0 - uniform) {
             continue;
         }
-        let score = -weight / uniform.ln();
+        let score = score(weight, uniform);
         if score > best {
             best = score;
             picked = Some(i);
         }
     }
     picked
+}
+
+/// The score of a candidate for `key`, as [`pick`] compares them.
+pub(super) fn rank(set: &impl Candidates, i: usize, key: u64) -> f64 {
+    score(share(set, i), unit(scatter(scatter(key) ^ set.key(i))))
+}
+
+#[inline]
+fn score(weight: f64, uniform: f64) -> f64 {
+    -weight / uniform.ln()
 }
 
 /// The upper 52 bits as a number strictly between 0 and 1.

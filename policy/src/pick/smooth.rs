@@ -13,7 +13,7 @@
 use super::Candidates;
 
 /// Savings by index.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Smooth {
     accounts: Vec<Account>,
     /// What the last pick cost; 0 before the first.
@@ -41,6 +41,21 @@ impl Smooth {
     ///
     /// When the number of candidates has changed, everybody starts from zero: indexes name others than before.
     pub(super) fn pick(&mut self, set: &impl Candidates) -> Option<usize> {
+        let (richest, price) = self.round(set)?;
+        self.accounts[richest].saved -= price;
+        Some(richest)
+    }
+
+    /// What each has saved by index, in picks, once the next round has been saved for.
+    pub(super) fn savings(&self, set: &impl Candidates) -> Vec<f64> {
+        let mut twin = self.clone();
+        let price = twin.round(set).map_or(1, |(_, price)| price);
+        twin.accounts.iter().map(|account| account.saved as f64 / price as f64).collect()
+    }
+
+    /// A round of saving, at the price that it makes; returns who is richest then, and the price.
+    #[inline]
+    fn round(&mut self, set: &impl Candidates) -> Option<(usize, i64)> {
         if self.accounts.len() != set.len() {
             self.accounts.clear();
             self.accounts.resize(set.len(), Account::default());
@@ -50,9 +65,7 @@ impl Smooth {
         if price != self.price && richest.is_some() {
             richest = self.convert(price);
         }
-        let richest = richest?;
-        self.accounts[richest].saved -= price;
-        Some(richest)
+        Some((richest?, price))
     }
 
     /// A round of saving; returns who is richest now, and the sum that was saved.

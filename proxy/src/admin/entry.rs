@@ -153,7 +153,7 @@ fn performance(known: &Performance) -> v1::Performance {
 }
 
 /// An algorithm on the wire.
-fn load_balancer(algorithm: Algorithm) -> i32 {
+pub(super) fn load_balancer(algorithm: Algorithm) -> i32 {
     let name = format!("LOAD_BALANCER_{}", algorithm.as_str().to_ascii_uppercase());
     v1::LoadBalancer::from_str_name(&name).unwrap_or_default().into()
 }

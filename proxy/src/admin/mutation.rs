@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::caller;
 use super::status::{self, Violations};
+use crate::control::audit;
 use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused};
 
 /// Longest `request_id` in bytes.
@@ -50,12 +51,15 @@ asks!(
     ClearOverlayRequest,
     DisableBackendRequest,
     DisconnectBackendRequest,
+    DrainServerRequest,
     EnableBackendRequest,
+    KillStreamsRequest,
     ReloadConfigRequest,
     RemoveBackendRequest,
     RemoveRouteRequest,
     RemoveUpstreamRequest,
     RollbackConfigRequest,
+    SetLogLevelRequest,
     UpdateBackendRequest,
     UpdateRouteRequest,
     UpdateUpstreamRequest,
@@ -114,6 +118,33 @@ impl Mutation {
         read(control, answer, &*respond)
     }
 
+    /// Does what makes no revision and is not kept: a repeat is answered as the first call was, all the same.
+    pub(super) async fn aside<R: Message + Default + 'static>(
+        self,
+        control: &Control,
+        work: impl Future<Output = Result<R, Status>>,
+    ) -> Result<Response<R>, Status> {
+        let Self { guard, named } = self;
+        let call = named.filter(|_| !guard.validate_only).map(|(request_id, fingerprint)| Call {
+            request_id,
+            fingerprint,
+            encode: Arc::new(|_| Vec::new()),
+        });
+        if let Some(call) = call.clone()
+            && let Some(known) = control.recall(call).await.map_err(|error| status::refused(&error))?
+        {
+            return read(control, Ok(known), &|_, _| Err(Status::internal("an answer that was not written")));
+        }
+        let answer = work.await;
+        if let Some(call) = &call {
+            control.remember(call.clone(), write(&answer)).await;
+        }
+        let request_id = call.as_ref().map_or("", |call| &call.request_id);
+        let failed = answer.as_ref().err().map(|status| status.message().to_owned());
+        audit::aside(&guard, control.view().store.revision(), failed.as_deref(), request_id);
+        answer.map(Response::new)
+    }
+
     fn split<R: Message + Default + 'static>(
         self,
         control: &Control,
@@ -123,7 +154,7 @@ impl Mutation {
         let call = self.named.map(|(request_id, fingerprint)| {
             let (control, respond) = (control.clone(), respond.clone());
             let encode = move |outcome: Result<&Done, &Refused>| {
-                write(outcome.map_err(status::refused).and_then(|done| respond(&control, done)))
+                write(&outcome.map_err(status::refused).and_then(|done| respond(&control, done)))
             };
             Call { request_id, fingerprint, encode: Arc::new(encode) }
         });
@@ -144,7 +175,7 @@ fn read<R: Message + Default + 'static>(
     }
 }
 
-fn write<R: Message>(answer: Result<R, Status>) -> Vec<u8> {
+fn write<R: Message>(answer: &Result<R, Status>) -> Vec<u8> {
     let mut bytes = Vec::new();
     match answer {
         Ok(response) => {
@@ -222,17 +253,17 @@ mod tests {
     #[test]
     fn answers_and_refusals_are_read_as_they_were_written() {
         let response = v1::ApplyConfigResponse { revision: 7, differences: Vec::new() };
-        let read: v1::ApplyConfigResponse = parse(&write(Ok(response.clone()))).expect("done");
+        let read: v1::ApplyConfigResponse = parse(&write(&Ok(response.clone()))).expect("done");
         assert_eq!(read, response);
         let refused = status::refused(&Refused::NoFile);
-        let read = parse::<v1::ApplyConfigResponse>(&write::<v1::ApplyConfigResponse>(Err(refused.clone())));
+        let read = parse::<v1::ApplyConfigResponse>(&write::<v1::ApplyConfigResponse>(&Err(refused.clone())));
         let read = read.expect_err("refused");
         assert_eq!(
             (read.code(), read.message(), read.details()),
             (refused.code(), refused.message(), refused.details())
         );
         for cut in 0..12 {
-            let bytes = write::<v1::ApplyConfigResponse>(Err(refused.clone()));
+            let bytes = write::<v1::ApplyConfigResponse>(&Err(refused.clone()));
             assert!(parse::<v1::ApplyConfigResponse>(&bytes[..cut]).is_err());
         }
     }

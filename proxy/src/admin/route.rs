@@ -9,7 +9,7 @@ use super::entry::{route as entry, source};
 use super::mutation::Mutation;
 use super::page::Page;
 use super::status::Violations;
-use super::{caller, convert};
+use super::{caller, convert, explain};
 use crate::control::{Control, Done};
 
 /// The service over the control thread.
@@ -101,5 +101,18 @@ impl RouteService for Routes {
             Ok(v1::RemoveRouteResponse { revision: done.revision, route: Some(entry::named(&done.before, &name)?) })
         };
         mutation.perform(&self.0, change.into(), respond).await
+    }
+
+    async fn explain_pick(
+        &self,
+        request: Request<v1::ExplainPickRequest>,
+    ) -> Result<Response<v1::ExplainPickResponse>, Status> {
+        let by = caller::of(&request);
+        let answer = explain::explain(&self.0, request.into_inner()).await;
+        if by.scope.is_limited() && !matches!(&answer, Ok(found) if by.scope.has(&found.upstream)) {
+            // What leads elsewhere, and what leads nowhere, are the same to a caller with limits.
+            return Err(caller::not_its_own(&by, "this request"));
+        }
+        answer.map(Response::new)
     }
 }

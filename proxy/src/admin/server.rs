@@ -1,12 +1,16 @@
 //! `ServerService`.
 
-use std::time::SystemTime;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 
+use speedmimi_model::Level;
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::server_service_server::ServerService;
 use tonic::{Request, Response, Status};
 
-use super::entry;
+use super::mutation::Mutation;
+use super::status::Violations;
+use super::{convert, entry, stream};
 use crate::control::{Control, Phase};
 
 /// What the process is, as it was started.
@@ -39,6 +43,7 @@ impl ServerService for Server {
         let lifecycle = control.lifecycle();
         let view = control.view();
         let listeners = facts.listeners.iter();
+        let (level, level_until) = control.log_level().in_force();
         Ok(Response::new(v1::GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -59,7 +64,91 @@ impl ServerService for Server {
             max_conn: view.snapshot.server.max_conn,
             descriptors: facts.descriptors,
             draining: lifecycle.phase() == Phase::Draining,
+            log_level: wire_level(level).into(),
+            log_level_until: level_until.map(Into::into),
+            drain_deadline: lifecycle.stopping().map(|stopping| moment(stopping.deadline)),
         }))
+    }
+
+    async fn set_log_level(
+        &self,
+        request: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("SetLogLevel", request, &mut violations);
+        let v1::SetLogLevelRequest { level, ttl, reset, .. } = request;
+        let guard = mutation.guard.clone();
+        stream::refuse_revision(guard.expected_revision, &mut violations);
+        let level = read_level(level, reset, &mut violations);
+        let ttl = read_ttl(ttl, reset, &mut violations);
+        violations.check()?;
+        let work = async {
+            let levels = self.control.log_level();
+            let (before, _) = levels.in_force();
+            let (level, until) = match (level, guard.validate_only) {
+                (Some(level), true) => (level, Some(SystemTime::now() + ttl)),
+                (Some(level), false) => (level, Some(levels.set(level, ttl, &guard.by))),
+                (None, true) => (levels.configured(), None),
+                (None, false) => {
+                    levels.reset(&guard.by);
+                    (levels.configured(), None)
+                }
+            };
+            Ok(v1::SetLogLevelResponse {
+                level: wire_level(level).into(),
+                until: until.map(Into::into),
+                before: wire_level(before).into(),
+            })
+        };
+        mutation.aside(&self.control, work).await
+    }
+
+    async fn drain_server(
+        &self,
+        request: Request<v1::DrainServerRequest>,
+    ) -> Result<Response<v1::DrainServerResponse>, Status> {
+        let mut violations = Violations::default();
+        let (mutation, request) = Mutation::open("DrainServer", request, &mut violations);
+        let v1::DrainServerRequest { graceful_timeout, now, .. } = request;
+        let guard = mutation.guard.clone();
+        stream::refuse_revision(guard.expected_revision, &mut violations);
+        let given = graceful_timeout.map(|given| bounded("graceful_timeout", given, Duration::ZERO, &mut violations));
+        if now && given.is_some() {
+            violations.push("now", "waits for nothing; leave graceful_timeout out");
+        }
+        violations.check()?;
+        let control = &self.control;
+        let work = async {
+            let lifecycle = control.lifecycle();
+            let default = || control.view().store.config().server.graceful_timeout;
+            let patience = if now { Duration::ZERO } else { given.unwrap_or_else(default) };
+            let live = control.live();
+            let active: u64 = live.workers().iter().map(|cells| cells.active.get()).sum();
+            let (deadline, was_draining) = if guard.validate_only {
+                let known = lifecycle.stopping().filter(|_| !now);
+                let asked = Instant::now() + patience;
+                (known.map_or(asked, |stopping| stopping.deadline), lifecycle.stopping().is_some())
+            } else {
+                let (stopping, before) = lifecycle.stop(patience, &guard.by);
+                let (who, from) = (&*guard.by.who, &*guard.by.from);
+                tracing::info!(
+                    who,
+                    from,
+                    active,
+                    now,
+                    was_draining = before,
+                    "the process is to end, asked through the API"
+                );
+                (stopping.deadline, before)
+            };
+            Ok(v1::DrainServerResponse {
+                active: u32::try_from(active).unwrap_or(u32::MAX),
+                connections: live.connections.load(Ordering::Relaxed),
+                deadline: Some(moment(deadline)),
+                was_draining,
+            })
+        };
+        mutation.aside(control, work).await
     }
 }
 
@@ -72,4 +161,69 @@ fn note(control: &Control) -> &'static str {
             "changes made through the API end with the process: it was started without a configuration file"
         }
     }
+}
+
+/// How long a level lasts where nothing is said.
+const TTL: Duration = Duration::from_secs(600);
+/// The longest that a level lasts, or that a drain may take.
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn read_level(number: i32, reset: bool, violations: &mut Violations) -> Option<Level> {
+    let level = match v1::LogLevel::try_from(number) {
+        Ok(v1::LogLevel::Unspecified) => None,
+        Ok(v1::LogLevel::Error) => Some(Level::Error),
+        Ok(v1::LogLevel::Warn) => Some(Level::Warn),
+        Ok(v1::LogLevel::Info) => Some(Level::Info),
+        Ok(v1::LogLevel::Debug) => Some(Level::Debug),
+        Ok(v1::LogLevel::Trace) => Some(Level::Trace),
+        Err(_) => {
+            violations.push("level", format!("{number} is no LogLevel of this version"));
+            return None;
+        }
+    };
+    match (level, reset) {
+        (None, false) => violations.push("level", "is needed, or reset: error, warn, info, debug, trace"),
+        (Some(_), true) => violations.push("reset", "goes back to log.level; leave level out"),
+        _ => {}
+    }
+    level
+}
+
+fn read_ttl(given: Option<prost_types::Duration>, reset: bool, violations: &mut Violations) -> Duration {
+    let given = given.filter(|given| *given != prost_types::Duration::default());
+    if reset && given.is_some() {
+        violations.push("ttl", "a reset has none; leave it out");
+    }
+    given.map_or(TTL, |given| bounded("ttl", given, Duration::from_secs(1), violations))
+}
+
+fn bounded(field: &str, given: prost_types::Duration, least: Duration, violations: &mut Violations) -> Duration {
+    match convert::duration(given) {
+        Ok(time) if (least..=DAY).contains(&time) => time,
+        Ok(time) => {
+            violations.push(field, format!("{time:?} is not within {least:?}..24h"));
+            TTL
+        }
+        Err(description) => {
+            violations.push(field, description);
+            TTL
+        }
+    }
+}
+
+fn wire_level(level: Level) -> v1::LogLevel {
+    match level {
+        Level::Error => v1::LogLevel::Error,
+        Level::Warn => v1::LogLevel::Warn,
+        Level::Info => v1::LogLevel::Info,
+        Level::Debug => v1::LogLevel::Debug,
+        Level::Trace => v1::LogLevel::Trace,
+    }
+}
+
+/// A moment of the process's own clock as the world's clock has it.
+fn moment(moment: Instant) -> prost_types::Timestamp {
+    let now = Instant::now();
+    let late = now.saturating_duration_since(moment);
+    (SystemTime::now() + moment.saturating_duration_since(now) - late).into()
 }

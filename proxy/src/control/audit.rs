@@ -121,6 +121,19 @@ pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Do
     outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
 }
 
+/// The line of what makes no revision, at this one; or of why it was not done.
+pub fn aside(guard: &Guard, revision: u64, failed: Option<&str>, request_id: &str) {
+    write(Line {
+        by: &guard.by,
+        object: "",
+        before: "",
+        after: "",
+        result: failed.map_or(Ok(revision), |error| Err(("refused", error))),
+        validate_only: guard.validate_only,
+        request_id,
+    });
+}
+
 /// The line of a file that could not be read again.
 pub(super) fn unread(guard: &Guard, error: &Refused, request_id: &str) {
     outcome(guard, "", Err(error), Default::default(), request_id);

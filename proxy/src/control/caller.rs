@@ -34,6 +34,11 @@ impl Scope {
         self.0.is_some()
     }
 
+    /// The upstreams, where there is a limit.
+    pub fn names(&self) -> Option<Arc<[String]>> {
+        self.0.clone()
+    }
+
     /// Whether an upstream is within.
     pub fn has(&self, upstream: &str) -> bool {
         self.0.as_ref().is_none_or(|upstreams| upstreams.iter().any(|known| known == upstream))

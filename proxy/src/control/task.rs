@@ -90,6 +90,8 @@ impl Controller {
             findings: publisher.findings(),
             file,
             home: journal.home(),
+            mailboxes: OnceLock::new(),
+            log_level: Arc::default(),
             reloading: tokio::sync::Mutex::new(()),
             access: OnceLock::new(),
         });
@@ -108,6 +110,8 @@ impl Controller {
 
     /// Serves commands until every [`Control`] is gone.
     pub async fn run(mut self, mailboxes: Mailboxes) {
+        // Workers are started once.
+        let _ = self.shared.mailboxes.set(mailboxes.clone());
         self.publisher.attach(mailboxes);
         self.publisher.watch_health(&self.store, &self.names);
         let mut ticks = interval(windows::TICK);
@@ -137,6 +141,10 @@ impl Controller {
         match command {
             Command::Ask(ask) => self.waiting.push_back(ask),
             Command::Recall { call, reply } => drop(reply.send(self.recall(&call).transpose())),
+            Command::Remember { call, answer, reply } => {
+                let done = self.journal.commit(journal::remember(&call, &answer)).await;
+                drop(reply.send(done.map_err(Refused::State)));
+            }
             Command::History { before, limit, reply } => {
                 let found = self.journal.history(before, limit).await;
                 drop(reply.send(found.map_err(Refused::State)));

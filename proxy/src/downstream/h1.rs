@@ -127,7 +127,7 @@ impl Client {
                 Some(Signal::Evicted) if !self.worker.is_draining() => {
                     return Poll::Ready(self.deliver(Err(Reason::RequestTimeout), block));
                 }
-                Some(Signal::Evicted | Signal::Cut) | None => {}
+                Some(Signal::Evicted | Signal::Cut | Signal::Asked) | None => {}
             }
             let before = block.len();
             match crate::io::read_block(&self.socket, &mut block, context) {
@@ -196,7 +196,7 @@ impl Client {
     async fn refuse(&mut self) -> Then {
         let Some(reason) = self.unreadable else { return Then::Close };
         let answer = respond::Answer { reason, close: true, json: false, head_only: false };
-        let bytes = respond::send(self, &answer).await;
+        let bytes = respond::send(self, &answer).await.bytes;
         record::unrouted(&self.worker, reason);
         record::log_unread(&self.worker, self.peer, reason, 0, bytes);
         Then::Linger

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use speedmimi_policy::{Candidates, Refusal, Slot, hash_ip, honour_ejections};
 
 use super::Exchange;
-use super::request::Kind;
 use crate::live::{BackendRef, Health};
 use crate::reason::{Blame, Reason};
 use crate::snapshot::{BackendView, UpstreamView};
 use crate::worker::Worker;
+use crate::worker::mailbox::explain::Obstacle;
 
 /// Times that a slot may be lost to another worker between choosing and taking before the answer is "full".
 const RACES: usize = 64;
@@ -64,23 +64,12 @@ impl Drop for Admission {
 pub(crate) fn admit(exchange: &Exchange<'_>) -> Result<(Admission, usize), Reason> {
     let worker: &Rc<Worker> = &exchange.worker;
     let (route, upstream) = (exchange.route(), exchange.upstream());
-    let algorithm = match exchange.request.kind {
-        Kind::Http => route.pickers.http,
-        Kind::WebSocket => route.pickers.websocket,
-        Kind::EventStream => route.pickers.sse,
-    };
-    let now = worker.clock.cached_millis();
-    let honour = ejections_count(upstream, now);
-    let candidates = Choice { upstream, tried: &exchange.tried, now, honour };
+    let algorithm = route.pickers.of(exchange.request.protocol);
+    let candidates = Choice::new(upstream, &exchange.tried, worker.clock.cached_millis());
     let key = hash_ip(exchange.request.client);
     let picker = &mut *exchange.view.pickers[route.upstream][algorithm].borrow_mut();
     for _ in 0..RACES {
-        let chosen = picker.pick(&candidates, key).or_else(|| {
-            // Nobody else is left: a backend that is only suspected is better than no answer.
-            let suspects = Choice { honour: false, ..candidates };
-            honour.then(|| picker.pick(&suspects, key)).flatten()
-        });
-        let Some(index) = chosen else { break };
+        let Some(index) = candidates.ask(|set| picker.pick(set, key)) else { break };
         let state = &upstream.backends[index].state;
         match Slot::acquire(state.clone()) {
             Ok(slot) => {
@@ -117,21 +106,60 @@ fn is_usable(backend: &BackendView) -> bool {
     !backend.state.slots.is_closed() && backend.state.health() == Health::Up && !backend.addresses.is_empty()
 }
 
-fn refusal(candidates: &Choice<'_>) -> Reason {
+/// Why nobody was found.
+pub(super) fn refusal(candidates: &Choice<'_>) -> Reason {
     let full = candidates.upstream.backends.iter().any(|backend| is_usable(backend) && !candidates.was_tried(backend));
     if full { Reason::ConnectionLimit } else { Reason::NoBackend }
 }
 
 /// The backends of an upstream as the algorithms see them.
 #[derive(Clone, Copy)]
-struct Choice<'a> {
+pub(super) struct Choice<'a> {
     upstream: &'a UpstreamView,
     tried: &'a [u64],
     now: u64,
-    honour: bool,
+    /// Backends that connections failed to are left out.
+    pub(super) honour: bool,
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
+    /// All of them, but for those that were tried already. `now`: milliseconds, see [`crate::live::Live::origin`].
+    #[inline]
+    pub(super) fn new(upstream: &'a UpstreamView, tried: &'a [u64], now: u64) -> Self {
+        Self { upstream, tried, now, honour: ejections_count(upstream, now) }
+    }
+
+    /// Asks for one of them. Where nobody else is left, a backend that is only suspected is better than no answer.
+    #[inline]
+    pub(super) fn ask<T>(&self, mut ask: impl FnMut(&Self) -> Option<T>) -> Option<T> {
+        ask(self).or_else(|| {
+            let suspects = Self { honour: false, ..*self };
+            self.honour.then(|| ask(&suspects)).flatten()
+        })
+    }
+    /// Why a backend may not be picked at this moment, but for having been tried.
+    #[inline]
+    pub(super) fn obstacle(&self, index: usize) -> Option<Obstacle> {
+        let backend = &self.upstream.backends[index];
+        let state = &backend.state;
+        let slots = state.slots.view();
+        if slots.closed {
+            return Some(Obstacle::Disabled);
+        }
+        if !slots.has_room() {
+            return Some(Obstacle::Full);
+        }
+        match state.health() {
+            Health::Up => {}
+            Health::Down => return Some(Obstacle::Down),
+            Health::Unknown => return Some(Obstacle::Unknown),
+        }
+        if self.honour && state.passive.is_ejected(self.now) {
+            return Some(Obstacle::Ejected);
+        }
+        backend.addresses.is_empty().then_some(Obstacle::NoAddress)
+    }
+
     fn was_tried(&self, backend: &BackendView) -> bool {
         !self.tried.is_empty() && self.tried.contains(&backend.state.uid)
     }
@@ -145,13 +173,7 @@ impl Candidates for Choice<'_> {
 
     #[inline]
     fn available(&self, index: usize) -> bool {
-        let backend = &self.upstream.backends[index];
-        let state = &backend.state;
-        state.slots.has_room()
-            && state.health() == Health::Up
-            && !(self.honour && state.passive.is_ejected(self.now))
-            && !backend.addresses.is_empty()
-            && !self.was_tried(backend)
+        self.obstacle(index).is_none() && !self.was_tried(&self.upstream.backends[index])
     }
 
     #[inline]

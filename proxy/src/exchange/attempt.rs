@@ -64,6 +64,7 @@ pub(crate) async fn connect(
         match worker.table.poll(exchange.client.key, context) {
             Some(Signal::Expired) => return Poll::Ready(Err(super::clocks::passed(exchange, Clock::Connect))),
             Some(Signal::Cut) => return Poll::Ready(Err(Reason::Disconnected)),
+            Some(Signal::Asked) => exchange.remember(),
             Some(Signal::Evicted) | None => {}
         }
         if let Poll::Ready(result) = connecting.as_mut().poll(context) {

@@ -4,7 +4,7 @@ use speedmimi_http1::{Framing, Known, ResponseHead, TargetForm, Version, parse_r
 
 use super::Exchange;
 use super::forwarded;
-use super::request::Kind;
+use crate::protocol::Protocol;
 use crate::worker::buffers::Scratch;
 
 /// Writes the request head for the backend into the output. Parses the received head again where somebody else's has
@@ -41,7 +41,7 @@ pub(crate) fn write_request(exchange: &Exchange<'_>, scratch: &mut Scratch) {
         }
         output.extend_from_slice(b"\r\n");
     }
-    if request.kind == Kind::WebSocket {
+    if request.protocol == Protocol::WebSocket {
         output.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
     }
     forwarded::append(output, head, request, block, exchange.client.peer, edits);

@@ -59,8 +59,7 @@ fn note(worker: &Worker, request: &Request, block: &[u8]) -> Option<Note> {
     if scratch.owner != request.serial {
         return None;
     }
-    let mut bytes = worker.notes.borrow_mut().pop().unwrap_or_default();
-    bytes.clear();
+    let mut bytes = memory(worker);
     bytes.extend_from_slice(head.method_name.of(block));
     let method = bytes.len();
     let host = head.authority.or_else(|| head.fields.find(Known::Host).map(|field| field.value));
@@ -82,7 +81,7 @@ pub(crate) fn finish(exchange: &mut Exchange<'_>) {
         }
     }
     if let Some(note) = exchange.figures.note.take() {
-        put_back(&exchange.worker, note);
+        keep(&exchange.worker, note.bytes);
     }
 }
 
@@ -128,7 +127,7 @@ fn log(worker: &Worker, request: &Request, figures: &Figures, route: &str, upstr
         route,
         upstream,
         backend: figures.backend.as_ref().map_or("", |backend| &backend.id),
-        protocol: request.kind.token(),
+        protocol: request.protocol.token(),
         reason: figures.reason.map(Reason::token),
         bytes_in: figures.bytes_in,
         bytes_out: figures.bytes_out,
@@ -174,9 +173,16 @@ fn wall_clock() -> u64 {
 const KEEP: usize = 256;
 const KEEP_CAPACITY: usize = 1024;
 
-fn put_back(worker: &Worker, note: Note) {
+/// Empty memory for what is remembered of a request.
+pub(crate) fn memory(worker: &Worker) -> Vec<u8> {
+    worker.notes.borrow_mut().pop().unwrap_or_default()
+}
+
+/// Gives it back.
+pub(crate) fn keep(worker: &Worker, mut bytes: Vec<u8>) {
     let mut notes = worker.notes.borrow_mut();
-    if notes.len() < KEEP && note.bytes.capacity() <= KEEP_CAPACITY {
-        notes.push(note.bytes);
+    if notes.len() < KEEP && (1..=KEEP_CAPACITY).contains(&bytes.capacity()) {
+        bytes.clear();
+        notes.push(bytes);
     }
 }

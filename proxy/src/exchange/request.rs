@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use speedmimi_http1::{BodyScanner, Framing, Method, Upgrade, Version};
 
 use crate::downstream::h1::Client;
+use crate::protocol::Protocol;
 use crate::reason::Reason;
 use crate::worker::buffers::{Block, Scratch};
 
@@ -24,7 +25,7 @@ pub(crate) struct Request {
     pub(crate) version: Version,
     /// The client wants to go on after this exchange.
     pub(crate) keep_alive: bool,
-    pub(crate) kind: Kind,
+    pub(crate) protocol: Protocol,
     /// It holds its body back until the backend says that it wants it.
     pub(crate) expects_continue: bool,
     /// Who asks: the peer, or whom a trusted peer names.
@@ -33,33 +34,14 @@ pub(crate) struct Request {
     pub(crate) trusted: bool,
 }
 
-/// What kind of exchange is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Http,
-    WebSocket,
-    EventStream,
-}
-
-impl Kind {
-    /// The word in logs.
-    pub(crate) const fn token(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::WebSocket => "websocket",
-            Self::EventStream => "sse",
-        }
-    }
-}
-
 impl Request {
     /// Takes from the head just parsed what the exchange will need.
     pub(crate) fn new(scratch: &Scratch, started: u64, peer: IpAddr) -> Self {
         let head = &scratch.request;
-        let kind = match head.upgrade {
-            Upgrade::WebSocket => Kind::WebSocket,
-            _ if head.accepts_event_stream => Kind::EventStream,
-            _ => Kind::Http,
+        let protocol = match head.upgrade {
+            Upgrade::WebSocket => Protocol::WebSocket,
+            _ if head.accepts_event_stream => Protocol::EventStream,
+            _ => Protocol::Http,
         };
         Self {
             serial: scratch.owner,
@@ -70,7 +52,7 @@ impl Request {
             method: head.method,
             version: head.version,
             keep_alive: head.keep_alive,
-            kind,
+            protocol,
             expects_continue: head.expect_continue,
             client: peer,
             trusted: false,

@@ -9,6 +9,7 @@ use speedmimi_http1::{BodyScanner, Known, Limits, Parsed, RequestHead, Version, 
 use super::request::Request;
 use crate::downstream::h1::Client;
 use crate::reason::Reason;
+use crate::worker::table::Signal;
 
 mod accept;
 
@@ -43,18 +44,35 @@ pub(crate) fn for_request(client: &Client, request: &Request, body: BodyScanner,
     (close, Answer { reason, close, json, head_only: request.method.is_head() })
 }
 
-/// Writes the answer within `server.write_timeout`; returns how many bytes went out.
-pub(crate) async fn send(client: &mut Client, answer: &Answer) -> u64 {
+/// What became of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said {
+    /// Bytes that went out.
+    pub(crate) bytes: u64,
+    /// All of it did.
+    pub(crate) whole: bool,
+    /// It did not because an operator ended it.
+    pub(crate) cut: bool,
+}
+
+/// Writes the answer within `server.write_timeout`.
+pub(crate) async fn send(client: &mut Client, answer: &Answer) -> Said {
     let bytes = render(answer);
     let worker = client.worker.clone();
     worker.clock.refresh();
     let wait = worker.view().snapshot.server.write_timeout;
     worker.table.arm(client.key, worker.clock.after(wait));
     let mut taken = 0;
+    let mut cut = false;
     poll_fn(|context| {
         while taken < bytes.len() {
-            if worker.table.poll(client.key, context).is_some() {
-                break;
+            match worker.table.poll(client.key, context) {
+                None => {}
+                Some(Signal::Asked) => continue,
+                Some(signal) => {
+                    cut = signal == Signal::Cut;
+                    break;
+                }
             }
             match crate::io::write(&client.socket, &bytes[taken..], context) {
                 Poll::Ready(Ok(written)) if written > 0 => taken += written,
@@ -62,7 +80,7 @@ pub(crate) async fn send(client: &mut Client, answer: &Answer) -> u64 {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(taken as u64)
+        Poll::Ready(Said { bytes: taken as u64, whole: taken == bytes.len(), cut })
     })
     .await
 }

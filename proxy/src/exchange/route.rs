@@ -6,13 +6,20 @@ use speedmimi_http1::{Known, TargetForm, path};
 
 use super::request::Request;
 use crate::reason::Reason;
-use crate::snapshot::ServerRules;
+use crate::snapshot::{Found, ServerRules};
 use crate::worker::Worker;
 use crate::worker::buffers::Scratch;
 use crate::worker::view::View;
 
 /// Finds the route and the client address. The head must be the one parsed last.
+#[inline]
 pub(crate) fn find(worker: &Worker, view: &View, request: &mut Request) -> Result<usize, Reason> {
+    search(worker, view, request).map(|found| found.index)
+}
+
+/// The same, with the rule that matched.
+#[inline]
+pub(crate) fn search<'v>(worker: &Worker, view: &'v View, request: &mut Request) -> Result<Found<'v>, Reason> {
     let scratch = &mut *worker.scratch.borrow_mut();
     let block = request.block.as_deref().unwrap_or_default();
     debug_assert_eq!(scratch.owner, request.serial, "routing happens before anybody else parses");
@@ -35,7 +42,7 @@ pub(crate) fn find(worker: &Worker, view: &View, request: &mut Request) -> Resul
         _ => head.path.of(block),
     };
     let target = path::normalise(target, normal).map_err(|_| Reason::BadRequest)?;
-    view.snapshot.table.find(host, target).ok_or(Reason::RouteNotFound)
+    view.snapshot.table.search(host, target).ok_or(Reason::RouteNotFound)
 }
 
 /// Walks from the nearest hop to the farthest and stops at the first that is not trusted. An entry that is no

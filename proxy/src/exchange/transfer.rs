@@ -128,6 +128,7 @@ impl Transfer {
                     return Poll::Ready(self.interrupted(exchange, reason, context));
                 }
                 Some(Signal::Cut) => return Poll::Ready(self.interrupted(exchange, Reason::Disconnected, context)),
+                Some(Signal::Asked) => exchange.remember(),
                 Some(Signal::Evicted) | None => {}
             }
             match relay::step(self, exchange, context) {
@@ -147,6 +148,10 @@ impl Transfer {
     /// Arms the clock of what is waited for now: anew when it is another one, or when what it watches has moved.
     fn wind_clock(&mut self, exchange: &Exchange<'_>) {
         let moved = std::mem::take(&mut self.moved);
+        if moved.from_client || moved.to_client || moved.upstream {
+            let (worker, figures) = (&exchange.worker, &exchange.figures);
+            worker.table.moved(exchange.client.key, figures.bytes_in, figures.bytes_out, worker.clock.cached());
+        }
         let clock = if !self.to_client.is_empty() {
             Clock::ClientWrite
         } else if !self.to_upstream.is_empty() {

@@ -57,18 +57,18 @@ fn compile_route(
     let policy = config.upstreams.get(upstream)?;
     let index = views.iter().position(|view| &*view.name == upstream)?;
     let mut picker = |protocol: fn(&Protocols) -> Option<Algorithm>| {
-        use_algorithm(&mut views[index], Config::algorithm_for(protocol, route, policy))
+        let (algorithm, source) = Config::algorithm_from(protocol, route, policy);
+        (use_algorithm(&mut views[index], algorithm), source)
     };
-    let pickers = ByProtocol {
-        http: picker(|_| None),
-        websocket: picker(|protocols| protocols.websocket),
-        sse: picker(|protocols| protocols.sse),
-    };
+    let http = picker(|_| None);
+    let websocket = picker(|protocols| protocols.websocket);
+    let sse = picker(|protocols| protocols.sse);
     let no_clocks = TimeoutsPatch::default();
     Some(RouteView {
         state: live.route(name),
         upstream: index,
-        pickers,
+        pickers: ByProtocol { http: http.0, websocket: websocket.0, sse: sse.0 },
+        sources: ByProtocol { http: http.1, websocket: websocket.1, sse: sse.1 },
         timeouts: Timeouts::resolve(&policy.timeouts, route.map_or(&no_clocks, |route| &route.timeouts)),
         edits: route.map(|route| HeaderEdits::new(&route.headers)).unwrap_or_default(),
     })
@@ -95,7 +95,8 @@ fn compile_upstream(name: &str, upstream: &Upstream, live: &Live, addresses: &Ad
         idle_timeout: upstream.pool.idle_timeout,
         max_requests: upstream.pool.max_requests,
     };
-    UpstreamView { name: name.into(), backends: backends.collect(), algorithms: Vec::new(), pool }
+    let own = Config::algorithm_from(|_| None, None, upstream);
+    UpstreamView { name: name.into(), backends: backends.collect(), algorithms: Vec::new(), own, pool }
 }
 
 fn server_rules(config: &Config, max_conn: u32) -> ServerRules {

@@ -4,6 +4,37 @@ use std::collections::HashMap;
 
 use speedmimi_model::{HostPattern, PathMatch, Route};
 
+/// What a lookup found, and by which rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The index that the route was compiled with.
+    pub index: usize,
+    /// The host pattern that matched.
+    pub host: HostRule<'a>,
+    /// The path that matched.
+    pub path: PathRule<'a>,
+}
+
+/// A host pattern of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostRule<'a> {
+    /// Every host.
+    Any,
+    /// This one.
+    Exact(&'a [u8]),
+    /// Those that end like this: `.example.com`.
+    Suffix(&'a [u8]),
+}
+
+/// A path of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathRule<'a> {
+    /// This one.
+    Exact(&'a [u8]),
+    /// Those below it; without a final slash.
+    Prefix(&'a [u8]),
+}
+
 /// The compiled routing table. Paths are compared in the normal form that `speedmimi_http1::path` produces.
 #[derive(Debug, Default)]
 pub struct RouteTable {
@@ -54,21 +85,30 @@ impl RouteTable {
 
     /// The route for a host (lower case, without port) and a normalised path. A host's own routes are tried first;
     /// where none of them matches, the next wider host pattern is.
+    #[inline]
     pub fn find(&self, host: &[u8], path: &[u8]) -> Option<usize> {
+        self.search(host, path).map(|found| found.index)
+    }
+
+    /// The same, with the rule that matched.
+    #[inline]
+    pub fn search(&self, host: &[u8], path: &[u8]) -> Option<Found<'_>> {
+        let found = |host, (index, path)| Found { index, host, path };
         if !self.exact_hosts.is_empty()
-            && let Some(found) = self.exact_hosts.get(host).and_then(|paths| paths.find(path))
+            && let Some((name, paths)) = self.exact_hosts.get_key_value(host)
+            && let Some(by) = paths.find(path)
         {
-            return Some(found);
+            return Some(found(HostRule::Exact(name), by));
         }
         for (suffix, paths) in &self.suffixes {
             if host.len() > suffix.len()
                 && host.ends_with(suffix)
-                && let Some(found) = paths.find(path)
+                && let Some(by) = paths.find(path)
             {
-                return Some(found);
+                return Some(found(HostRule::Suffix(suffix), by));
             }
         }
-        self.any_host.find(path)
+        self.any_host.find(path).map(|by| found(HostRule::Any, by))
     }
 
     fn suffix(&mut self, suffix: &[u8]) -> &mut Paths {
@@ -99,13 +139,15 @@ impl Paths {
         self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
     }
 
-    fn find(&self, path: &[u8]) -> Option<usize> {
+    #[inline]
+    fn find(&self, path: &[u8]) -> Option<(usize, PathRule<'_>)> {
         if !self.exact.is_empty()
-            && let Some(&index) = self.exact.get(path)
+            && let Some((exact, &index)) = self.exact.get_key_value(path)
         {
-            return Some(index);
+            return Some((index, PathRule::Exact(exact)));
         }
-        self.prefixes.iter().find(|(prefix, _)| covers(prefix, path)).map(|&(_, index)| index)
+        let prefix = self.prefixes.iter().find(|(prefix, _)| covers(prefix, path));
+        prefix.map(|(prefix, index)| (*index, PathRule::Prefix(prefix)))
     }
 }
 

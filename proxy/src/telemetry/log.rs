@@ -11,12 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use speedmimi_model::Level;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,30 +56,61 @@ impl ErrorLog {
     }
 
     /// Sends everything at or above the level here, for the whole process. Libraries speak from `warn` on, unless the
-    /// level is `debug` or lower. The first call wins: later ones change nothing.
-    pub fn install(&self, level: LevelFilter, format: Option<Format>) {
+    /// level is `debug` or lower. The first call wins: later ones change nothing. The switch changes the level.
+    pub fn install(&self, level: LevelFilter, format: Option<Format>) -> Switch {
+        let (subscriber, switch) = self.subscriber(level, format);
         // Fails only when a subscriber is in place already, as in tests that start several proxies in one process.
-        let _ = tracing::subscriber::set_global_default(self.subscriber(level, format));
+        let _ = tracing::subscriber::set_global_default(subscriber);
+        switch
     }
 
     /// The same for this thread, until the guard is dropped.
-    pub fn install_here(&self, level: LevelFilter, format: Option<Format>) -> DefaultGuard {
-        tracing::subscriber::set_default(self.subscriber(level, format))
+    pub fn install_here(&self, level: LevelFilter, format: Option<Format>) -> (DefaultGuard, Switch) {
+        let (subscriber, switch) = self.subscriber(level, format);
+        (tracing::subscriber::set_default(subscriber), switch)
     }
 
-    fn subscriber(&self, level: LevelFilter, format: Option<Format>) -> impl tracing::Subscriber + Send + Sync + use<> {
+    fn subscriber(
+        &self,
+        level: LevelFilter,
+        format: Option<Format>,
+    ) -> (impl tracing::Subscriber + Send + Sync + use<>, Switch) {
         let terminal = self.0.is_none() && io::stderr().is_terminal();
-        let libraries = if level >= LevelFilter::DEBUG { LevelFilter::INFO } else { level.min(LevelFilter::WARN) };
-        let filter = Targets::new()
-            .with_default(libraries)
-            .with_target("speedmimi", level)
-            .with_target("audit", LevelFilter::INFO);
+        let (filter, switch) = reload::Layer::new(targets(level));
         let layer = fmt::layer().with_writer(self.clone()).with_ansi(terminal);
         let layer = match format.unwrap_or(if terminal { Format::Text } else { Format::Json }) {
             Format::Text => layer.with_target(false).boxed(),
             Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         };
-        Registry::default().with(layer.with_filter(filter))
+        (Registry::default().with(layer.with_filter(filter)), Switch(switch))
+    }
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    let libraries = if level >= LevelFilter::DEBUG { LevelFilter::INFO } else { level.min(LevelFilter::WARN) };
+    Targets::new().with_default(libraries).with_target("speedmimi", level).with_target("audit", LevelFilter::INFO)
+}
+
+/// Changes the level of a log that was installed.
+#[derive(Debug, Clone)]
+pub struct Switch(reload::Handle<Targets, Registry>);
+
+impl Switch {
+    /// From now on.
+    pub fn set(&self, level: LevelFilter) {
+        // Fails only once the log is gone.
+        let _ = self.0.reload(targets(level));
+    }
+}
+
+/// A level of the configuration as the log takes it.
+pub fn filter(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
     }
 }
 
@@ -124,7 +156,7 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         let (path, old) = (folder.path().join("error.log"), folder.path().join("error.log.1"));
         let log = ErrorLog::open(Some(path.clone())).expect("a new file");
-        let guard = log.install_here(LevelFilter::INFO, None);
+        let (guard, _) = log.install_here(LevelFilter::INFO, None);
         tracing::info!(target: "speedmimi_proxy::x", backend = "b1", "is up\nagain");
         tracing::debug!(target: "speedmimi_proxy::x", "not at this level");
         tracing::info!(target: "hyper", "not from a library");
@@ -144,11 +176,26 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("error.log");
         let log = ErrorLog::open(Some(path.clone())).expect("a new file");
-        let guard = log.install_here(LevelFilter::DEBUG, Some(Format::Text));
+        let (guard, _) = log.install_here(LevelFilter::DEBUG, Some(Format::Text));
         tracing::warn!(target: "speedmimi_proxy::x", path = "/p", "cannot");
         drop(guard);
         let text = fs::read_to_string(path).expect("written");
         assert!(text.contains("WARN cannot path=\"/p\"") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn the_switch_changes_the_level_while_it_runs() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("error.log");
+        let log = ErrorLog::open(Some(path.clone())).expect("a new file");
+        let (guard, switch) = log.install_here(LevelFilter::WARN, None);
+        for (level, word) in [(None, "one"), (Some(LevelFilter::DEBUG), "two"), (Some(LevelFilter::WARN), "three")] {
+            level.into_iter().for_each(|level| switch.set(level));
+            tracing::debug!(target: "speedmimi_proxy::x", word);
+        }
+        drop(guard);
+        let text = fs::read_to_string(path).expect("written");
+        assert!(text.contains("two") && !text.contains("one") && !text.contains("three"), "{text}");
     }
 
     #[test]

@@ -7,6 +7,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::snapshot::Snapshot;
 
+pub mod explain;
+pub mod streams;
+
+use explain::{Explained, NotExplained, Question};
+use streams::{StreamQuery, StreamsFound};
+
 /// A request to a worker.
 #[derive(Debug)]
 pub enum Message {
@@ -20,6 +26,10 @@ pub enum Message {
     Stop,
     /// A client connection handed over by another worker before its first byte.
     Adopt(TcpStream, SocketAddr),
+    /// Show exchanges, or end them.
+    Streams(Arc<StreamQuery>, oneshot::Sender<StreamsFound>),
+    /// Say who would be picked, and why.
+    Explain(Box<Question>, oneshot::Sender<Result<Explained, NotExplained>>),
 }
 
 /// A message and whom to tell when it is done.
@@ -41,6 +51,13 @@ pub type Receiver = mpsc::UnboundedReceiver<Envelope>;
 pub struct Mailboxes(pub Vec<Sender>);
 
 impl Mailboxes {
+    /// Asks one worker; none where it is gone, or goes before it answers.
+    pub async fn ask<T>(&self, worker: usize, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.0.get(worker)?.send(Envelope { message: question(reply), done: None }).ok()?;
+        answer.await.ok()
+    }
+
     /// Sends the message to every worker and waits until each has acted on it or is gone.
     pub async fn broadcast(&self, message: impl Fn() -> Message) {
         let waits: Vec<_> = self

@@ -7,6 +7,10 @@
 use std::cell::RefCell;
 use std::task::{Context, Waker};
 
+mod streams;
+
+pub(crate) use streams::{Begun, Carried, Met};
+
 /// A connection's place in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key(u32);
@@ -20,6 +24,8 @@ pub(crate) enum Signal {
     Cut,
     /// It must make room, or the worker is draining and it is idle.
     Evicted,
+    /// Somebody looks at exchanges and wants to know what was requested.
+    Asked,
 }
 
 /// What a connection is doing, as far as eviction cares.
@@ -36,6 +42,7 @@ pub(crate) enum Phase {
 const EXPIRED: u8 = 1;
 const CUT: u8 = 2;
 const EVICTED: u8 = 4;
+const ASKED: u8 = 8;
 const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
@@ -46,6 +53,7 @@ struct Entry {
     signals: u8,
     phase: Phase,
     open: bool,
+    carried: Carried,
 }
 
 /// The table. All times are microseconds of the worker's clock.
@@ -62,7 +70,15 @@ struct Inner {
 impl Table {
     pub(crate) fn open(&self, now: u64) -> Key {
         let inner = &mut *self.0.borrow_mut();
-        let entry = Entry { waker: None, since: now, backend: 0, signals: 0, phase: Phase::Head, open: true };
+        let entry = Entry {
+            waker: None,
+            since: now,
+            backend: 0,
+            signals: 0,
+            phase: Phase::Head,
+            open: true,
+            carried: Carried::default(),
+        };
         match inner.free.pop() {
             Some(index) => {
                 inner.entries[index as usize] = entry;
@@ -83,6 +99,7 @@ impl Table {
         let entry = &mut inner.entries[key.0 as usize];
         entry.waker = None;
         entry.open = false;
+        entry.carried = Carried::default();
         inner.deadlines[key.0 as usize] = NEVER;
         inner.free.push(key.0);
         if inner.free.len() == inner.entries.len() {
@@ -95,12 +112,6 @@ impl Table {
     #[inline]
     pub(crate) fn arm(&self, key: Key, deadline: u64) {
         self.0.borrow_mut().deadlines[key.0 as usize] = deadline;
-    }
-
-    /// No deadline.
-    #[inline]
-    pub(crate) fn disarm(&self, key: Key) {
-        self.arm(key, NEVER);
     }
 
     /// Enters a phase; signals meant for the one before are forgotten, but for a cut of the backend in use.
@@ -137,7 +148,9 @@ impl Table {
             }
             return None;
         }
-        for (bit, signal) in [(CUT, Signal::Cut), (EVICTED, Signal::Evicted), (EXPIRED, Signal::Expired)] {
+        let order =
+            [(CUT, Signal::Cut), (EVICTED, Signal::Evicted), (EXPIRED, Signal::Expired), (ASKED, Signal::Asked)];
+        for (bit, signal) in order {
             if entry.signals & bit != 0 {
                 entry.signals &= !bit;
                 return Some(signal);

@@ -11,6 +11,8 @@ use crate::snapshot::{Snapshot, UpstreamView};
 /// What an exchange keeps hold of while it goes on.
 #[derive(Debug)]
 pub(crate) struct View {
+    /// Tells the views of a worker apart.
+    pub(crate) number: u32,
     pub(crate) snapshot: Arc<Snapshot>,
     /// By the indices of [`Snapshot::upstreams`] and [`UpstreamView::algorithms`].
     pub(crate) pickers: Vec<Vec<SharedPicker>>,
@@ -38,7 +40,7 @@ impl View {
                 upstream.algorithms.iter().map(&mut picker).collect()
             })
             .collect();
-        Self { snapshot, pickers }
+        Self { number: old.map_or(0, |old| old.number.wrapping_add(1)), snapshot, pickers }
     }
 
     fn pickers_of(&self, upstream: &UpstreamView) -> &[SharedPicker] {

@@ -8,6 +8,7 @@ use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
 use speedmimi_proto::v1::route_service_client::RouteServiceClient;
 use speedmimi_proto::v1::server_service_client::ServerServiceClient;
 use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
+use speedmimi_proto::v1::stream_service_client::StreamServiceClient;
 use speedmimi_proto::v1::upstream_service_client::UpstreamServiceClient;
 use speedmimi_proto::v1::*;
 use tokio::runtime::Runtime;
@@ -63,6 +64,10 @@ impl Management {
 
     pub fn config(&self) -> ConfigServiceClient<Channel> {
         ConfigServiceClient::new(self.channel())
+    }
+
+    pub fn streams(&self) -> StreamServiceClient<Channel> {
+        StreamServiceClient::new(self.channel())
     }
 
     pub fn server(&self) -> ServerServiceClient<Channel> {
@@ -136,6 +141,37 @@ impl Management {
 
     pub fn reload(&self) -> Result<ReloadConfigResponse, Status> {
         self.call(self.config().reload_config(ReloadConfigRequest::default()))
+    }
+
+    /// Every exchange that fits, over pages of that size.
+    #[track_caller]
+    pub fn list_streams(&self, filter: StreamFilter, page_size: u32) -> Vec<Stream> {
+        let mut all: Vec<Stream> = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = ListStreamsRequest { filter: Some(filter.clone()), page_size, page_token };
+            let page = self.call(self.streams().list_streams(request));
+            let page = page.unwrap_or_else(|error| panic!("list streams: {error}"));
+            all.extend(page.streams);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return all;
+            }
+        }
+    }
+
+    /// Ends the exchanges that fit.
+    pub fn kill_streams(&self, filter: StreamFilter) -> Result<KillStreamsResponse, Status> {
+        let request = KillStreamsRequest { filter: Some(filter), ..KillStreamsRequest::default() };
+        self.call(self.streams().kill_streams(request))
+    }
+
+    pub fn explain(&self, request: ExplainPickRequest) -> Result<ExplainPickResponse, Status> {
+        self.call(self.routes().explain_pick(request))
+    }
+
+    pub fn drain_server(&self, request: DrainServerRequest) -> Result<DrainServerResponse, Status> {
+        self.call(self.server().drain_server(request))
     }
 
     /// Takes a backend of upstream `default` out, with what it is doing.

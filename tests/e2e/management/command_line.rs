@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Backend, Config, Ended, Gate, Proxy, SPEEDCTL, eventually, gated, named, refused, run};
+use crate::harness::{Backend, Config, Ended, Gate, Proxy, SPEEDCTL, eventually, gated, named, refused, run, silent};
 
 fn speedctl(proxy: &Proxy, args: &[&str]) -> Ended {
     run(Command::new(SPEEDCTL).arg("--endpoint").arg(format!("http://{}", proxy.grpc_address())).args(args))
@@ -190,4 +190,56 @@ fn a_unix_socket_serves_as_well() {
     let ended = run(Command::new(SPEEDCTL).args(["--endpoint", &endpoint, "backend", "list"])).assert_code(0);
     assert!(ended.out.contains("b1"), "{ended:#?}");
     drop(proxy);
+}
+
+#[test]
+fn streams_are_listed_and_ended_from_the_command_line() {
+    let backend = silent();
+    let proxy = Proxy::start(&Config::one(backend.address()));
+    let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
+    for client in &mut clients {
+        client.send("GET /work?secret HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
+    }
+    eventually("the requests arrive", || backend.flight().current() == 3);
+    let ended = speedctl(&proxy, &["stream", "list"]).assert_code(0);
+    assert_eq!(ended.out.lines().count(), 4, "a line of names and one a stream: {ended:#?}");
+    assert!(ended.out.contains("default/b1") && ended.out.contains("GET /work") && !ended.out.contains("secret"));
+    let list = json(&proxy, &["stream", "list", "--backend", "b1"]);
+    let id = list["streams"][0]["id"].as_str().expect("an id").to_owned();
+    speedctl(&proxy, &["stream", "kill"]).assert_code(2);
+    speedctl(&proxy, &["stream", "kill", "--client", "nowhere"]).assert_code(6);
+    let ended = speedctl(&proxy, &["stream", "kill", &id]).assert_code(0);
+    assert!(ended.out.starts_with("1 exchange ended") && ended.out.contains(&id), "{ended:#?}");
+    assert_eq!(json(&proxy, &["stream", "kill", &id])["killed"], "0");
+    assert_eq!(json(&proxy, &["stream", "kill", "--all"])["killed"], "2");
+    assert_eq!(json(&proxy, &["stream", "list"])["total"], "0");
+}
+
+#[test]
+fn a_pick_is_explained_on_the_command_line() {
+    let (_backend, proxy) = one();
+    let ended = speedctl(&proxy, &["route", "explain", "--path", "/x"]).assert_code(0);
+    assert!(
+        ended.out.contains("any host, path begins with /")
+            && ended.out.contains("least_connections_weight (the default)")
+    );
+    assert!(ended.out.contains("(in flight + 1) / weight: the lowest wins"), "{ended:#?}");
+    assert_eq!(json(&proxy, &["route", "explain", "default"])["winner"], "backend1");
+    let ended = speedctl(&proxy, &["route", "explain", "nobody"]).assert_code(4);
+    assert!(ended.err.contains("default"), "it says what there is: {ended:#?}");
+}
+
+#[test]
+fn the_process_is_turned_up_and_drained_from_the_command_line() {
+    let (_backend, mut proxy) = one();
+    let ended = speedctl(&proxy, &["server", "log-level", "debug", "--for", "5m"]).assert_code(0);
+    assert!(ended.out.starts_with("log level is debug until ") && ended.out.contains("(was info)"), "{ended:#?}");
+    assert!(speedctl(&proxy, &["server", "info"]).assert_code(0).out.contains("debug until "));
+    speedctl(&proxy, &["server", "log-level", "debug", "--for", "48h"]).assert_code(6);
+    assert_eq!(json(&proxy, &["server", "log-level", "--reset"])["level"], "LOG_LEVEL_INFO");
+    assert!(speedctl(&proxy, &["server", "drain", "--dry-run"]).assert_code(0).out.contains("would drain"));
+    speedctl(&proxy, &["server", "drain", "--graceful-timeout", "48h"]).assert_code(6);
+    let ended = speedctl(&proxy, &["server", "drain", "--now"]).assert_code(0);
+    assert!(ended.out.starts_with("the process drains: 0 exchanges in flight"), "{ended:#?}");
+    assert_eq!(proxy.wait_exit().code(), Some(0));
 }

@@ -129,4 +129,10 @@ impl RouteService for Script {
         self.hear(Call::RemoveRoute(request.clone())).await?;
         Ok(Response::new(RemoveRouteResponse { revision: NEXT, route: Some(route(&request.route)) }))
     }
+
+    async fn explain_pick(&self, request: Request<ExplainPickRequest>) -> Answer<ExplainPickResponse> {
+        let request = request.into_inner();
+        self.hear(Call::Explain(request.clone())).await?;
+        Ok(Response::new(streams::explained(&request)))
+    }
 }

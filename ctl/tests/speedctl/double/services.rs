@@ -145,6 +145,23 @@ impl ServerService for Script {
             ..GetServerInfoResponse::default()
         }))
     }
+
+    async fn set_log_level(&self, request: Request<SetLogLevelRequest>) -> Answer<SetLogLevelResponse> {
+        let request = request.into_inner();
+        self.hear(Call::LogLevel(request.clone())).await?;
+        let until = |ttl: prost_types::Duration| prost_types::Timestamp { seconds: ttl.seconds, nanos: 0 };
+        let level = if request.reset { LogLevel::Info.into() } else { request.level };
+        let before = LogLevel::Info.into();
+        Ok(Response::new(SetLogLevelResponse { level, until: request.ttl.map(until), before }))
+    }
+
+    async fn drain_server(&self, request: Request<DrainServerRequest>) -> Answer<DrainServerResponse> {
+        let request = request.into_inner();
+        self.hear(Call::Drain(request.clone())).await?;
+        let seconds = request.graceful_timeout.unwrap_or_default().seconds;
+        let deadline = Some(prost_types::Timestamp { seconds, nanos: 0 });
+        Ok(Response::new(DrainServerResponse { active: 2, connections: 5, deadline, was_draining: false }))
+    }
 }
 
 fn windows() -> Vec<Window> {

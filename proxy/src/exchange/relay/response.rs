@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 use speedmimi_http1::{BodyScanner, Framing, Limits, Parsed, Version, parse_response};
 
 use crate::exchange::heads::{self, Delivery};
-use crate::exchange::request::Kind;
 use crate::exchange::transfer::{End, Stage, Step, Transfer};
 use crate::exchange::{Exchange, Then};
+use crate::protocol::Protocol;
 use crate::reason::Reason;
 use crate::stream::tunnel::Tunnel;
 use crate::worker::buffers::Scratch;
@@ -206,14 +206,17 @@ fn heads(
             }
         }
     }
+    if !output.is_empty() {
+        super::write_client(transfer, exchange, output, context)?;
+    }
     if let Stage::Body | Stage::Tunnel(_) = transfer.stage {
         // The answer has begun: the request will not be told again.
+        if !(transfer.to_client.is_empty() && is_over(transfer)) {
+            exchange.remember();
+        }
         if let Some(block) = exchange.request.block.take() {
             exchange.worker.blocks.put(block);
         }
-    }
-    if !output.is_empty() {
-        super::write_client(transfer, exchange, output, context)?;
     }
     Ok(taken)
 }
@@ -233,7 +236,7 @@ fn upgrade(
     (head, bytes): (&speedmimi_http1::ResponseHead, &[u8]),
     output: &mut Vec<u8>,
 ) -> Result<usize, Reason> {
-    if exchange.request.kind != Kind::WebSocket {
+    if exchange.request.protocol != Protocol::WebSocket {
         return Err(Reason::UpstreamProtocol);
     }
     heads::write_interim(output, head, bytes);
