@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Config, Upstream};
 use crate::fields;
 use crate::object::Object;
 
@@ -53,6 +53,75 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
             Difference { object, field, path: path.join("."), old, new }
         })
         .collect()
+}
+
+/// The differences of some objects alone, for the price of these.
+pub fn diff_of(old: &Config, new: &Config, objects: &[Object]) -> Vec<Difference> {
+    let mut found = diff(&narrowed(old, objects), &narrowed(new, objects));
+    // A narrowed upstream may look empty and be none.
+    let is_empty = |config: &Config, object: &Object| match object {
+        Object::Upstream(name) => config.upstreams.get(name).is_some_and(|upstream| upstream.backends.is_empty()),
+        _ => false,
+    };
+    for difference in found.iter_mut().filter(|difference| difference.field == "backends") {
+        let Difference { object, old: before, new: after, .. } = difference;
+        before.take_if(|_| !is_empty(old, object));
+        after.take_if(|_| !is_empty(new, object));
+    }
+    found.retain(|difference| difference.old != difference.new);
+    found
+}
+
+/// Every key of a configuration, as what differs from nothing.
+pub fn leaves(config: &Config) -> Vec<Difference> {
+    let leaf = |(path, new): (Vec<String>, Value)| {
+        let (object, field) = split(&path);
+        Difference { object, field, path: path.join("."), old: None, new: Some(new) }
+    };
+    flat(config).into_iter().map(leaf).collect()
+}
+
+/// The configuration without upstreams, backends and routes that are not among the objects.
+fn narrowed(config: &Config, objects: &[Object]) -> Config {
+    let Config { server, upstreams, routes, grpc, admin, log, access_log, state, spelled } = config;
+    let mut narrow = Config {
+        server: server.clone(),
+        upstreams: BTreeMap::new(),
+        routes: BTreeMap::new(),
+        grpc: grpc.clone(),
+        admin: admin.clone(),
+        log: log.clone(),
+        access_log: access_log.clone(),
+        state: state.clone(),
+        spelled: spelled.clone(),
+    };
+    for object in objects {
+        match object {
+            Object::Route(name) => {
+                narrow.routes.extend(routes.get(name).map(|route| (name.clone(), route.clone())));
+            }
+            Object::Upstream(name) | Object::Backend { upstream: name, .. } => {
+                let Some(upstream) = upstreams.get(name) else { continue };
+                let group = narrow.upstreams.entry(name.clone()).or_insert_with(|| policy_of(upstream));
+                if let Object::Backend { id, .. } = object {
+                    group.backends.extend(upstream.backends.iter().find(|backend| backend.id == *id).cloned());
+                }
+            }
+            Object::Section(_) => {}
+        }
+    }
+    narrow
+}
+
+fn policy_of(upstream: &Upstream) -> Upstream {
+    let Upstream { load_balancer, timeouts, pool, health_check, backends: _ } = upstream;
+    Upstream {
+        load_balancer: *load_balancer,
+        timeouts: timeouts.clone(),
+        pool: *pool,
+        health_check: health_check.clone(),
+        backends: Vec::new(),
+    }
 }
 
 /// Whether a field has another value.
@@ -123,6 +192,23 @@ mod tests {
             ]
         );
         assert!(told(old, old).is_empty());
+    }
+
+    #[test]
+    fn the_differences_of_what_changed_are_all_there_are() {
+        let texts = [
+            "backends: {a: [{id: x, host: h, port: 1}, {id: y, host: h, port: 2}], b: []}\nrouting: {r: {upstream: a}}",
+            "backends: {a: [{id: y, host: h, port: 2}], b: []}\nrouting: {r: {upstream: a, path: /x}}",
+            "backends: {a: []}\nserver: {max_conn: 5}",
+            "backends: {a: [{id: x, host: h, port: 1}], b: [{id: x, host: h, port: 1}]}\nupstreams: {a: {load_balancer: random}}",
+        ];
+        let configs = texts.map(|text| parse("test", text).expect("a valid configuration"));
+        for old in &configs {
+            for new in &configs {
+                assert_eq!(diff_of(old, new, &old.changed_objects(new)), diff(old, new));
+            }
+            assert_eq!(leaves(old).len(), flat(old).len());
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use config::{
     HealthCheckKind, HostPattern, Level, Log, LogFormat, Management, PathMatch, Pool, Protocols, Route, Scheme, Server,
     ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch, Upstream,
 };
-pub use diff::{Difference, diff};
+pub use diff::{Difference, diff, diff_of, leaves};
 pub use fault::{Fault, Faults};
 pub use layers::{Explained, Layer, Layers, Problem, ReloadError, ReloadSummary};
 pub use object::{Kind, Object};

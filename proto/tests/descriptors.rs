@@ -8,13 +8,14 @@ use prost_types::{
 
 /// Calls that change what the proxy does, and so make or show a revision. What is in neither list is a fault of the
 /// test: whoever adds a call decides here what it is.
-const MUTATIONS: [&str; 15] = [
+const MUTATIONS: [&str; 16] = [
     "AddBackend",
     "UpdateBackend",
     "RemoveBackend",
     "EnableBackend",
     "DisableBackend",
     "DisconnectBackend",
+    "DrainBackend",
     "AddUpstream",
     "UpdateUpstream",
     "RemoveUpstream",
@@ -26,7 +27,7 @@ const MUTATIONS: [&str; 15] = [
     "ClearOverlay",
 ];
 /// Calls that change nothing an operator would have to undo.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 16] = [
     "ListBackends",
     "GetBackend",
     "ListUpstreams",
@@ -39,6 +40,10 @@ const OTHERS: [&str; 12] = [
     "GetUpstreamStats",
     "GetBackendStats",
     "GetServerInfo",
+    "WatchBackends",
+    "WatchConfig",
+    "WatchStats",
+    "WatchEvents",
 ];
 
 const PACKAGE: &str = "speedmimi.v1";

@@ -21,6 +21,7 @@ pub mod bind;
 mod caller;
 mod config;
 mod convert;
+mod drain;
 mod entry;
 mod grpc_health;
 mod http;
@@ -32,6 +33,7 @@ mod server;
 mod stats;
 mod status;
 mod upstream;
+mod watch;
 
 use bind::{SocketFile, UnixSocket};
 use incoming::Listener;
@@ -71,6 +73,16 @@ pub async fn start(
     control: &Control,
     facts: Facts,
 ) -> io::Result<Faces> {
+    start_within(CALL, grpc, admin, control, facts).await
+}
+
+async fn start_within(
+    call: Duration,
+    grpc: Option<Endpoint>,
+    admin: Option<TcpListener>,
+    control: &Control,
+    facts: Facts,
+) -> io::Result<Faces> {
     let mut faces = Faces::default();
     if let Some(listener) = admin {
         faces.tasks.spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, control.clone()));
@@ -84,7 +96,7 @@ pub async fn start(
                 Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
             }
         };
-        let router = router(control, facts, &mut faces.tasks).await.map_err(io::Error::other)?;
+        let router = router(call, control, facts, &mut faces.tasks).await.map_err(io::Error::other)?;
         faces.tasks.spawn(async move {
             if let Err(error) = router.serve_with_incoming(incoming::incoming(listener)).await {
                 tracing::error!(%error, "the gRPC face ended");
@@ -95,6 +107,7 @@ pub async fn start(
 }
 
 async fn router(
+    call: Duration,
     control: &Control,
     facts: Facts,
     tasks: &mut JoinSet<()>,
@@ -113,7 +126,7 @@ async fn router(
     };
     let (interval, timeout) = KEEPALIVE;
     Ok(tonic::transport::Server::builder()
-        .timeout(CALL)
+        .timeout(call)
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(interval))
         .http2_keepalive_timeout(Some(timeout))

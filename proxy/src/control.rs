@@ -16,7 +16,9 @@ use crate::live::Live;
 use crate::telemetry::windows::Windows;
 
 mod caller;
+pub mod drain;
 mod error;
+pub mod feed;
 mod lifecycle;
 mod publish;
 mod reload;
@@ -31,10 +33,12 @@ pub use error::{LoadError, Refused};
 pub use lifecycle::{Lifecycle, Phase};
 pub use reload::load;
 pub use speedmimi_model::Object;
-pub use store::{Busy, Guard, Store};
+pub use store::{Admin, Busy, Guard, Made, Store};
 pub use task::{Controller, Setup};
 pub use view::View;
 
+use drain::{Plan, Progress};
+use feed::Feed;
 use reports::Reports;
 
 /// Changes that may wait; more wait at their senders.
@@ -55,6 +59,7 @@ struct Shared {
     windows: Mutex<Windows>,
     reports: Mutex<Reports>,
     findings: Findings,
+    feed: Feed,
     file: Option<PathBuf>,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -100,6 +105,17 @@ pub struct Disconnected {
     pub cut: u32,
 }
 
+/// A drain that was begun, or that was going on.
+#[derive(Debug)]
+pub struct Drained {
+    /// Revision of the backend.
+    pub revision: u64,
+    /// It had begun before.
+    pub attached: bool,
+    /// How far it is, until it is over; none where it was only to be validated.
+    pub progress: Option<watch::Receiver<Progress>>,
+}
+
 impl Control {
     /// The configuration as every worker knows it.
     pub fn view(&self) -> Arc<View> {
@@ -136,6 +152,11 @@ impl Control {
         self.shared.file.as_ref()
     }
 
+    /// What happens, for those who watch.
+    pub fn feed(&self) -> &Feed {
+        &self.shared.feed
+    }
+
     /// Applies a change. Resolves when every worker acts on it.
     pub async fn change(&self, change: Change, guard: Guard) -> Result<Done, Refused> {
         self.ask(|reply| Command::Change(Job { change: Box::new(change), guard, looked_up: false, reply })).await
@@ -151,6 +172,13 @@ impl Control {
     ) -> Result<Disconnected, Refused> {
         let (upstream, id) = (upstream.to_owned(), id.to_owned());
         self.ask(|reply| Command::Disconnect { upstream, id, keep_enabled, guard, reply }).await
+    }
+
+    /// Keeps new exchanges from a backend until those in flight have ended, or looks on while that is done. Resolves when
+    /// no new one can begin.
+    pub async fn drain(&self, upstream: &str, id: &str, plan: Plan, guard: Guard) -> Result<Drained, Refused> {
+        let (upstream, id) = (upstream.to_owned(), id.to_owned());
+        self.ask(|reply| Command::Drain { upstream, id, plan, guard, reply }).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command) -> Result<T, Refused> {
@@ -170,6 +198,13 @@ enum Command {
         keep_enabled: bool,
         guard: Guard,
         reply: oneshot::Sender<Result<Disconnected, Refused>>,
+    },
+    Drain {
+        upstream: String,
+        id: String,
+        plan: Plan,
+        guard: Guard,
+        reply: oneshot::Sender<Result<Drained, Refused>>,
     },
     Reload {
         config: Box<speedmimi_model::Config>,

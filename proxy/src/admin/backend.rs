@@ -8,7 +8,8 @@ use tonic::{Request, Response, Status};
 use super::entry::source;
 use super::page::Page;
 use super::status::{self, Violations};
-use super::{caller, convert, entry, report};
+use super::watch::{self, Stream};
+use super::{caller, convert, drain, entry, report};
 use crate::control::{Busy, Caller, Control, Done, Guard};
 
 /// The service over the control thread.
@@ -188,6 +189,25 @@ impl BackendService for Backends {
         let backend = entry::find(&view.store, &upstream, &id)?;
         let backend = Some(entry::entry(&self.0, &view.store, &upstream, backend));
         Ok(Response::new(v1::DisconnectBackendResponse { revision: done.revision, backend, cut: done.cut }))
+    }
+
+    type DrainBackendStream = Stream<v1::DrainBackendResponse>;
+
+    async fn drain_backend(
+        &self,
+        request: Request<v1::DrainBackendRequest>,
+    ) -> Result<Response<Self::DrainBackendStream>, Status> {
+        let by = caller::of(&request);
+        drain::drain(&self.0, by, request.into_inner()).await.map(Response::new)
+    }
+
+    type WatchBackendsStream = Stream<v1::WatchBackendsResponse>;
+
+    async fn watch_backends(
+        &self,
+        request: Request<v1::WatchBackendsRequest>,
+    ) -> Result<Response<Self::WatchBackendsStream>, Status> {
+        watch::backends::watch(&self.0, request.into_inner()).map(Response::new)
     }
 
     async fn report_performance(

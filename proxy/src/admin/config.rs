@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::entry::source;
 use super::status::{self, Violations};
+use super::watch::{self, Stream};
 use super::{caller, convert};
 use crate::control::{Control, Done, Guard};
 
@@ -92,6 +93,15 @@ impl ConfigService for Configuration {
             conflicts: done.summary.conflicts,
             differences: source::differences(done.differences),
         }))
+    }
+
+    type WatchConfigStream = Stream<v1::WatchConfigResponse>;
+
+    async fn watch_config(
+        &self,
+        request: Request<v1::WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        watch::config::watch(&self.0, request.into_inner()).map(Response::new)
     }
 
     async fn clear_overlay(

@@ -7,6 +7,7 @@ use speedmimi_proto::v1::server_service_server::ServerService;
 use tonic::{Request, Response, Status};
 
 use super::entry;
+use super::watch::{self, Stream};
 use crate::control::{Control, Phase};
 
 /// What the process is, as it was started.
@@ -31,6 +32,15 @@ pub(super) struct Server {
 
 #[tonic::async_trait]
 impl ServerService for Server {
+    type WatchEventsStream = Stream<v1::WatchEventsResponse>;
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        watch::events::watch(&self.control, request.into_inner()).map(Response::new)
+    }
+
     async fn get_server_info(
         &self,
         _: Request<v1::GetServerInfoRequest>,

@@ -90,6 +90,9 @@ pub(super) fn refused(error: &Refused) -> Status {
             let exchanges = ("in_flight", in_flight.to_string());
             (Code::FailedPrecondition, info("EXCHANGES_IN_FLIGHT", [("name", object.name()), exchanges]))
         }
+        Refused::Draining { object, by } => {
+            (Code::FailedPrecondition, info("DRAINING", [("name", object.name()), ("by", by.clone())]))
+        }
         Refused::Load(LoadError::Unreadable { path, .. }) => {
             (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))
         }
@@ -105,6 +108,19 @@ pub(super) fn refused(error: &Refused) -> Status {
         Refused::Stopping => (Code::Unavailable, info("STOPPING", [])),
     };
     Status::with_error_details(code, error.to_string(), details)
+}
+
+/// A watcher that does not keep up, with the last revision or event that was sent to it.
+pub(super) fn slow_watcher(field: &str, last: u64) -> Status {
+    let text = format!("the watcher does not keep up: resume with {field} {last}");
+    let details = info("SLOW_WATCHER", [(field, last.to_string())]);
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
+/// All places for watchers are taken.
+pub(super) fn too_many_watchers(most: usize) -> Status {
+    let text = format!("{most} watchers are here already: end one of them first");
+    Status::with_error_details(Code::ResourceExhausted, text, info("TOO_MANY_WATCHERS", [("most", most.to_string())]))
 }
 
 fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {

@@ -6,18 +6,21 @@ use speedmimi_model::{Config, ReloadSummary};
 use tokio::sync::oneshot;
 
 use super::error::LoadError;
-use super::{Command, Control, Guard, Refused, Reloaded};
+use super::{Command, Control, Guard, Refused, Reloaded, feed};
 
 impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
     /// whoever asks.
     pub async fn reload(&self, guard: Guard) -> Result<Reloaded, Refused> {
-        let validate_only = guard.validate_only;
+        let (validate_only, by) = (guard.validate_only, guard.by.who.clone());
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
         let result = self.try_reload(guard).await;
         if !validate_only {
             self.shared.lifecycle.count_reload(result.is_ok());
+        }
+        if !validate_only {
+            self.feed().happened(feed::event::reload(&result, &by, self.view().store.revision()));
         }
         match &result {
             Ok(done) => {

@@ -7,7 +7,12 @@ use std::sync::Arc;
 use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Origin, ReloadSummary, Selector};
 
 use super::caller::Caller;
+use super::drain::Drains;
 use super::error::Refused;
+
+mod draining;
+
+pub use draining::Admin;
 
 /// The revision of everything that the process started with.
 const FIRST_REVISION: u64 = 1;
@@ -45,6 +50,19 @@ pub struct Store {
     revisions: Arc<BTreeMap<Object, u64>>,
     /// Backends cut off by an operator until they are enabled. No part of the configuration: makes no revision.
     disconnected: Arc<BTreeSet<(String, String)>>,
+    /// Backends that an operator drains, until they are enabled, disabled or gone.
+    draining: Arc<Drains>,
+    /// What made the revision.
+    made: Arc<Made>,
+}
+
+/// Who made a revision, and what it touched.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Who asked for it; the process itself for what it started with.
+    pub by: Caller,
+    /// The objects, removed ones included; none for what the process started with.
+    pub touched: Vec<Object>,
 }
 
 impl Store {
@@ -55,6 +73,8 @@ impl Store {
             revision: FIRST_REVISION,
             revisions: Arc::default(),
             disconnected: Arc::default(),
+            draining: Arc::default(),
+            made: Arc::default(),
         }
     }
 
@@ -73,6 +93,11 @@ impl Store {
         self.revision
     }
 
+    /// What made the global revision.
+    pub fn made(&self) -> &Made {
+        &self.made
+    }
+
     /// The revision that last changed an object; 0 when it does not exist.
     pub fn revision_of(&self, object: &Object) -> u64 {
         let exists = self.config().contains(object);
@@ -81,7 +106,7 @@ impl Store {
 
     /// Whether a backend takes exchanges, as far as operators are concerned.
     pub fn admits(&self, upstream: &str, backend: &Backend) -> bool {
-        backend.active && !self.is_disconnected(upstream, &backend.id)
+        backend.active && !self.is_disconnected(upstream, &backend.id) && self.drain_of(upstream, &backend.id).is_none()
     }
 
     /// Whether an operator cut a backend off and did not enable it since.
@@ -103,8 +128,10 @@ impl Store {
         self.check(object.as_ref(), guard)?;
         let mut next = Self { layers, ..self.clone() };
         let reopened = reopens(change).filter(|backend| next.reconnect(backend));
+        let undrained = sets_active(change).filter(|backend| next.end_drain(backend));
+        let reopened = reopened.or(undrained);
         if reopened.is_some() || !touched.is_empty() || next.layers.overlay() != self.layers.overlay() {
-            next.touch(touched.into_iter().chain(reopened));
+            next.touch(touched.into_iter().chain(reopened), &guard.by);
             next.forget_disconnected();
         }
         Ok((next, object))
@@ -138,7 +165,7 @@ impl Store {
         let mut next = Self { layers, ..self.clone() };
         let changed = self.config().changed_objects(next.config());
         if !changed.is_empty() {
-            next.touch(changed);
+            next.touch(changed, &guard.by);
             next.forget_disconnected();
         }
         Ok((next, summary))
@@ -160,6 +187,7 @@ impl Store {
         if self.disconnected.iter().any(|(upstream, id)| config.backend(upstream, id).is_none()) {
             Arc::make_mut(&mut self.disconnected).retain(|(upstream, id)| config.backend(upstream, id).is_some());
         }
+        self.forget_drains(&config);
     }
 
     fn reconnect(&mut self, object: &Object) -> bool {
@@ -169,11 +197,15 @@ impl Store {
     }
 
     /// Moves to the next revision, which is that of these objects from now on.
-    fn touch(&mut self, objects: impl IntoIterator<Item = Object>) {
+    fn touch(&mut self, objects: impl IntoIterator<Item = Object>, by: &Caller) {
+        let mut touched: Vec<Object> = objects.into_iter().collect();
+        touched.sort();
+        touched.dedup();
         self.revision += 1;
         let revision = self.revision;
         let revisions = Arc::make_mut(&mut self.revisions);
-        revisions.extend(objects.into_iter().map(|object| (object, revision)));
+        revisions.extend(touched.iter().map(|object| (object.clone(), revision)));
+        self.made = Arc::new(Made { by: by.clone(), touched });
     }
 }
 
@@ -186,6 +218,14 @@ fn named(change: &Change) -> Option<Object> {
         }
         Change::Clear(Selector::Object(object) | Selector::Field(object, _)) => Some(object.clone()),
         Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => None,
+    }
+}
+
+/// The backend that a change enables or disables, which ends a drain either way.
+fn sets_active(change: &Change) -> Option<Object> {
+    match change {
+        Change::Update { object, fields } => matches!(fields.get("active"), Some(Edit::Set(_))).then(|| object.clone()),
+        _ => None,
     }
 }
 

@@ -10,11 +10,13 @@ use speedmimi_model::{Change, Config, Object, diff};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::drain;
+use super::feed::{Feed, OBSERVE, Step, event};
 use super::publish::{self, Publisher};
 use super::resolve::{self, Name, Names};
 use super::store::{Busy, Store};
 use super::view::View;
-use super::{Command, Control, Disconnected, Done, Job, Lifecycle, QUEUE, Refused, Reloaded, Shared};
+use super::{Command, Control, Disconnected, Done, Drained, Job, Lifecycle, QUEUE, Refused, Reloaded, Shared};
 use crate::live::{BackendRef, Live};
 use crate::snapshot::Snapshot;
 use crate::telemetry::windows;
@@ -48,6 +50,7 @@ pub struct Controller {
     found: mpsc::UnboundedReceiver<Found>,
     finder: mpsc::UnboundedSender<Found>,
     next_look_up: Instant,
+    drains: drain::Running,
 }
 
 type Found = (HashMap<Name, Arc<[SocketAddr]>>, Option<Command>);
@@ -67,6 +70,7 @@ impl Controller {
         }
         let mut publisher = Publisher::new(live.clone(), descriptors);
         let snapshot = publisher.begin(&store, &names);
+        let feed = Feed::new(store.revision());
         let (view, seen) = watch::channel(Arc::new(View { store: store.clone(), snapshot }));
         let (sender, commands) = mpsc::channel(QUEUE);
         let (finder, found) = mpsc::unbounded_channel();
@@ -76,12 +80,14 @@ impl Controller {
             windows: parking_lot::Mutex::default(),
             reports: parking_lot::Mutex::default(),
             findings: publisher.findings(),
+            feed: feed.clone(),
             file,
             reloading: tokio::sync::Mutex::new(()),
         });
+        let drains = drain::Running::new(sender.downgrade(), feed);
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
-        (Self { store, names, publisher, shared, view, commands, found, finder, next_look_up }, control)
+        (Self { store, names, publisher, shared, view, commands, found, finder, next_look_up, drains }, control)
     }
 
     /// The snapshot that workers start with.
@@ -93,6 +99,9 @@ impl Controller {
     pub async fn run(mut self, mailboxes: Mailboxes) {
         self.publisher.attach(mailboxes);
         self.publisher.watch_health(&self.store, &self.names);
+        self.drains.follow(&self.store, &self.shared.live);
+        let mut glances = interval(OBSERVE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = interval(windows::TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -108,6 +117,11 @@ impl Controller {
                     }
                 }
                 _ = ticks.tick() => self.tick(),
+                _ = glances.tick() => {
+                    let Shared { feed, live, findings, lifecycle, .. } = &*self.shared;
+                    feed.observe(&self.store, live, findings, lifecycle.phase());
+                }
+                () = sleep_until(self.drains.next_look()) => self.drains.look(&self.store, &self.publisher).await,
                 () = sleep_until(self.next_look_up) => self.look_up_again(),
             }
         }
@@ -146,9 +160,26 @@ impl Controller {
                             // The gate first: what is cut must not come back at once.
                             self.install(next).await;
                             self.publisher.cut(state.uid).await;
+                            let by = guard.by.who.clone();
+                            self.shared.feed.happened(event::disconnect(&upstream, &id, &by, cut, revision));
                             tracing::info!(upstream, backend = id, keep_enabled, cut, "disconnected through the API");
                         }
                         Ok(Disconnected { revision, cut })
+                    }
+                };
+                drop(reply.send(answer));
+            }
+            Command::Drain { upstream, id, plan, guard, reply } => {
+                let answer = match self.store.drain(&upstream, &id, &plan, &guard, now()) {
+                    Err(refused) => Err(refused),
+                    Ok((next, attached)) => {
+                        if !guard.validate_only && !attached {
+                            self.install(next).await;
+                            tracing::info!(upstream, backend = id, ?plan, "drain began through the API");
+                        }
+                        let progress = if guard.validate_only { None } else { self.drains.watch(&upstream, &id) };
+                        let revision = self.revision_of(Some(&Object::backend(&upstream, &id)));
+                        Ok(Drained { revision, attached, progress })
                     }
                 };
                 drop(reply.send(answer));
@@ -213,6 +244,8 @@ impl Controller {
         let snapshot = self.publisher.publish(&before, &self.store, &self.names).await;
         self.publisher.watch_health(&self.store, &self.names);
         self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot }));
+        self.shared.feed.push(&self.shared.live, &[Step { before, after: self.store.clone() }]);
+        self.drains.follow(&self.store, &self.shared.live);
     }
 
     /// New addresses make a new snapshot, but no revision: nobody changed the configuration.
@@ -260,6 +293,6 @@ impl Controller {
 }
 
 /// Microseconds since 1970.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }
