@@ -13,6 +13,7 @@ mod route;
 mod stats;
 mod upstream;
 mod value;
+mod watch;
 
 pub(crate) use backend::{
     AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, Fields, GetArguments, Mutation, NameArguments,
@@ -23,6 +24,7 @@ pub(crate) use policy::{CheckFields, CheckType, TimeoutFields};
 pub(crate) use route::{HeaderFields, RouteFields, RouteVerb, UpdateRouteArguments};
 pub(crate) use stats::{StatsVerb, WatchArguments};
 pub(crate) use upstream::{UpdateUpstreamArguments, UpstreamFields, UpstreamVerb};
+pub(crate) use watch::{DrainArguments, EventsArguments, WatchBackendsArguments};
 
 /// Look into a running speedmimi and change it
 #[derive(Debug, Parser)]
@@ -138,6 +140,8 @@ pub(crate) enum Noun {
     /// The process
     #[command(subcommand)]
     Server(ServerVerb),
+    /// Follow what happens: health, changes, reloads, drains
+    Events(EventsArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -17,6 +17,7 @@ mod args;
 mod client;
 mod endpoint;
 mod failure;
+mod follow;
 mod name;
 mod printer;
 mod request;
@@ -43,7 +44,7 @@ fn execute(args: impl IntoIterator<Item = OsString>, surface: Surface, out: &mut
         Err(error) => return usage(&error, surface, out, err),
     };
     let color = arguments.global.color;
-    let mut printer = Printer::new(out, arguments.global.output, surface, color);
+    let mut printer = Printer::new(out, arguments.global.output, surface, color).with_notes(err);
     let outcome = verb::run(arguments, &mut printer).and_then(|()| printer.flush());
     match outcome {
         Ok(()) | Err(Failure::Closed) => 0,

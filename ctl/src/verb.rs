@@ -8,10 +8,12 @@ use crate::printer::Printer;
 
 mod backend;
 mod config;
+mod drain;
 mod route;
 mod server;
 mod stats;
 mod upstream;
+mod watch;
 
 /// Does what was asked.
 pub(crate) fn run(arguments: Arguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
@@ -37,6 +39,7 @@ async fn remote(noun: Noun, global: &crate::args::Global, printer: &mut Printer<
         Noun::Config(verb) => Box::pin(config::run(verb, global, printer)).await,
         Noun::Stats(verb) => Box::pin(stats::run(verb, global, printer)).await,
         Noun::Server(verb) => Box::pin(server::run(verb, global, printer)).await,
+        Noun::Events(arguments) => Box::pin(watch::events(&arguments, global, printer)).await,
         Noun::Completions { shell } => completions(shell, printer),
     }
 }

@@ -51,6 +51,7 @@ pub(super) async fn run(verb: ConfigVerb, global: &Global, printer: &mut Printer
             let response = client.answer(client.config().reload_config(request)).await?;
             printer.show("ReloadConfigResponse", &response, |response| view::reloaded(response, mutation.dry_run))
         }
+        ConfigVerb::Watch => super::watch::config(global, printer).await,
         ConfigVerb::Check { file } => check(&file, printer),
     }
 }

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 mod config;
 mod groups;
 mod services;
+mod watches;
 
 /// What was asked, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,11 @@ pub(crate) enum Call {
     Disable(DisableBackendRequest),
     Disconnect(DisconnectBackendRequest),
     Report(ReportPerformanceRequest),
+    Drain(DrainBackendRequest),
+    WatchBackends(WatchBackendsRequest),
+    WatchConfig(WatchConfigRequest),
+    WatchStats(WatchStatsRequest),
+    WatchEvents(WatchEventsRequest),
     ListUpstreams(ListUpstreamsRequest),
     GetUpstream(GetUpstreamRequest),
     AddUpstream(AddUpstreamRequest),
@@ -73,6 +79,8 @@ pub(crate) struct Script {
     pub(crate) page: Option<usize>,
     pub(crate) mood: Mood,
     pub(crate) stale_reports: bool,
+    /// How a drain ends.
+    pub(crate) drain_ends: DrainPhase,
     /// Nothing is over the file, and no change changes anything.
     pub(crate) same: bool,
     pub(crate) calls: Mutex<Vec<Call>>,
@@ -81,7 +89,15 @@ pub(crate) struct Script {
 impl Script {
     /// Knows these backends and does as asked.
     pub(crate) fn with(backends: Vec<BackendEntry>) -> Self {
-        Self { backends, page: None, mood: Mood::Willing, stale_reports: false, same: false, calls: Mutex::default() }
+        Self {
+            backends,
+            page: None,
+            mood: Mood::Willing,
+            stale_reports: false,
+            drain_ends: DrainPhase::Drained,
+            same: false,
+            calls: Mutex::default(),
+        }
     }
 
     /// Answers every call with an error.

@@ -8,6 +8,7 @@ mod failure;
 mod route;
 mod stats;
 mod upstream;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
