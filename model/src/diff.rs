@@ -199,8 +199,8 @@ mod tests {
         let texts = [
             "backends: {a: [{id: x, host: h, port: 1}, {id: y, host: h, port: 2}], b: []}\nrouting: {r: {upstream: a}}",
             "backends: {a: [{id: y, host: h, port: 2}], b: []}\nrouting: {r: {upstream: a, path: /x}}",
-            "backends: {a: []}\nserver: {max_conn: 5}",
-            "backends: {a: [{id: x, host: h, port: 1}], b: [{id: x, host: h, port: 1}]}\nupstreams: {a: {load_balancer: random}}",
+            "backends: {a: []}\nserver: {max_conn: 5}\nrouting: {r: {upstream: a}}",
+            "backends: {a: [{id: x, host: h, port: 1}], b: [{id: x, host: h, port: 1}]}\nupstreams: {a: {load_balancer: random}}\nrouting: {r: {upstream: a}, s: {upstream: b, path: /s}}",
         ];
         let configs = texts.map(|text| parse("test", text).expect("a valid configuration"));
         for old in &configs {
