@@ -100,6 +100,8 @@ impl Controller {
         self.publisher.attach(mailboxes);
         self.publisher.watch_health(&self.store, &self.names);
         self.drains.follow(&self.store, &self.shared.live);
+        // What is so at the start is no change of it.
+        self.observe();
         let mut glances = interval(OBSERVE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = interval(windows::TICK);
@@ -117,10 +119,7 @@ impl Controller {
                     }
                 }
                 _ = ticks.tick() => self.tick(),
-                _ = glances.tick() => {
-                    let Shared { feed, live, findings, lifecycle, .. } = &*self.shared;
-                    feed.observe(&self.store, live, findings, lifecycle.phase());
-                }
+                _ = glances.tick() => self.observe(),
                 () = sleep_until(self.drains.next_look()) => self.drains.look(&self.store, &self.publisher).await,
                 () = sleep_until(self.next_look_up) => self.look_up_again(),
             }
@@ -282,6 +281,12 @@ impl Controller {
         if !names.is_empty() {
             self.look_up(names, None);
         }
+    }
+
+    /// Tells watchers of what changes without a command.
+    fn observe(&self) {
+        let Shared { feed, live, findings, lifecycle, .. } = &*self.shared;
+        feed.observe(&self.store, live, findings, lifecycle.phase());
     }
 
     fn tick(&mut self) {
