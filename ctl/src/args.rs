@@ -17,6 +17,7 @@ mod stats;
 mod stream;
 mod upstream;
 mod value;
+mod watch;
 
 pub(crate) use backend::{
     AddArguments, BackendVerb, ChangeArguments, DisconnectArguments, Fields, GetArguments, Mutation, NameArguments,
@@ -30,6 +31,7 @@ pub(crate) use server::{LogLevel, ServerVerb};
 pub(crate) use stats::{StatsVerb, WatchArguments};
 pub(crate) use stream::{FilterArguments, Protocol, StreamVerb};
 pub(crate) use upstream::{UpdateUpstreamArguments, UpstreamFields, UpstreamVerb};
+pub(crate) use watch::{DrainArguments, EventsArguments, WatchBackendsArguments};
 
 /// Look into a running speedmimi and change it
 #[derive(Debug, Parser)]
@@ -150,6 +152,8 @@ pub(crate) enum Noun {
     /// The process
     #[command(subcommand)]
     Server(ServerVerb),
+    /// Follow what happens: health, changes, reloads, drains
+    Events(EventsArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell

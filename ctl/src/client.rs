@@ -61,6 +61,11 @@ impl Client {
         Ok(Self { channel, timeout: global.timeout, endpoint })
     }
 
+    /// Where it leads, as the user wrote it.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// Calls about backends.
     pub(crate) fn backends(&self) -> BackendServiceClient<Wire> {
         BackendServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)

@@ -60,6 +60,9 @@ pub(crate) enum Failure {
         /// What.
         what: &'static str,
     },
+    /// What was waited for will not come.
+    #[error("{0}")]
+    Unfinished(String),
     /// A local file is no configuration; the faults, rendered.
     #[error("{0}")]
     Faults(String),
@@ -126,6 +129,7 @@ impl Failure {
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
             | Self::Format(_)
+            | Self::Unfinished(_)
             | Self::System(_) => 1,
             Self::Usage { .. } => 2,
             Self::Unreachable { .. } => 3,
@@ -211,6 +215,7 @@ impl Failure {
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
             | Self::Format(_)
+            | Self::Unfinished(_)
             | Self::Closed
             | Self::System(_) => return None,
         };
@@ -232,7 +237,16 @@ fn next_step(status: &Status) -> Option<String> {
     let object = info.metadata.get("object").map(String::as_str).unwrap_or_default();
     Some(match (info.reason.as_str(), noun(&info.reason).or_else(|| noun(object))) {
         ("EXCHANGES_IN_FLIGHT", _) => {
-            "speedctl backend disable keeps new ones away until these have ended; --force ends them".to_owned()
+            let name = info.metadata.get("name").map(String::as_str).unwrap_or("BACKEND");
+            format!(
+                "speedctl backend drain {} --then remove waits until these have ended; --force ends them",
+                clean(name)
+            )
+        }
+        ("DRAINING", _) => {
+            "speedctl backend drain without flags looks on, with --replace it drains like this from now on, \
+             backend enable cancels it"
+                .to_owned()
         }
         ("IN_USE", _) => "nothing was changed: what uses it has to go, or to be led elsewhere, first".to_owned(),
         ("RESTART_NEEDED", _) => "nothing was changed: change it in the file and restart the proxy".to_owned(),

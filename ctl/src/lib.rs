@@ -18,6 +18,7 @@ mod client;
 mod credentials;
 mod endpoint;
 mod failure;
+mod follow;
 mod name;
 mod printer;
 mod request;
@@ -55,7 +56,7 @@ fn execute(args: impl IntoIterator<Item = OsString>, surface: Surface, out: &mut
         // Nobody is left to tell when it is closed.
         let _ = writeln!(err, "warning: {}", printer::clean(&warning));
     }
-    let mut printer = Printer::new(out, arguments.global.output, surface, color);
+    let mut printer = Printer::new(out, arguments.global.output, surface, color).with_notes(err);
     let outcome = verb::run(arguments, &mut printer).and_then(|()| printer.flush());
     match outcome {
         Ok(()) | Err(Failure::Closed) => 0,

@@ -26,12 +26,27 @@ pub(crate) struct Printer<'a> {
     color: bool,
     /// One of several answers: one a line in JSON, one a document in YAML.
     repeating: bool,
+    /// Answers stay where they are: the next one stands below.
+    appending: bool,
+    /// A line stands that the next one takes the place of.
+    live: bool,
+    /// Where notes go: what is no answer.
+    notes: Option<&'a mut dyn Write>,
 }
 
 impl<'a> Printer<'a> {
     /// A printer onto `out`.
     pub(crate) fn new(out: &'a mut dyn Write, format: Format, surface: Surface, color: Color) -> Self {
-        Self { out, format, terminal: surface.terminal, color: color.on(surface.terminal), repeating: false }
+        Self {
+            out,
+            format,
+            terminal: surface.terminal,
+            color: color.on(surface.terminal),
+            repeating: false,
+            appending: false,
+            live: false,
+            notes: None,
+        }
     }
 
     /// How answers are written.
@@ -42,6 +57,57 @@ impl<'a> Printer<'a> {
     /// Answers are coloured.
     pub(crate) fn colored(&self) -> bool {
         self.color
+    }
+
+    /// With a place for notes.
+    pub(crate) fn with_notes(mut self, notes: &'a mut dyn Write) -> Self {
+        self.notes = Some(notes);
+        self
+    }
+
+    /// Says something that is no answer.
+    pub(crate) fn note(&mut self, text: &str) -> Result<(), Failure> {
+        self.end_line()?;
+        if let Some(notes) = &mut self.notes {
+            // A closed stderr is no reason to end.
+            let _ = writeln!(notes, "{}", clean(text)).and_then(|()| notes.flush());
+        }
+        Ok(())
+    }
+
+    /// Answers will follow each other, each below the one before.
+    pub(crate) fn append(&mut self) {
+        (self.repeating, self.appending) = (true, true);
+    }
+
+    /// Shows how far something is. On a terminal, a line that is not the last one stands until the next takes its place.
+    pub(crate) fn progress<M: prost::Message>(
+        &mut self,
+        name: &str,
+        message: &M,
+        live: bool,
+        view: impl FnOnce(&M) -> View,
+    ) -> Result<(), Failure> {
+        if self.format != Format::Table || !self.terminal {
+            return self.show(name, message, view);
+        }
+        for block in view(message).0 {
+            if let Block::Line(line) = block {
+                write!(self.out, "\r\x1b[2K{}", clean(&line))?;
+            }
+        }
+        self.live = true;
+        if !live {
+            self.end_line()?;
+        }
+        self.flush()
+    }
+
+    fn end_line(&mut self) -> Result<(), Failure> {
+        if std::mem::take(&mut self.live) {
+            writeln!(self.out)?;
+        }
+        Ok(())
     }
 
     /// Answers will follow each other.
@@ -94,7 +160,7 @@ impl<'a> Printer<'a> {
     }
 
     fn view(&mut self, view: &View) -> Result<(), Failure> {
-        if self.repeating && self.terminal {
+        if self.repeating && self.terminal && !self.appending {
             // Home, then clear: the next look stands where the last one stood.
             write!(self.out, "\x1b[H\x1b[2J")?;
         }
@@ -107,7 +173,7 @@ impl<'a> Printer<'a> {
                 Block::Table { header, rows } => writeln!(self.out, "{}", self.table(header, rows))?,
             }
         }
-        if self.repeating && !self.terminal {
+        if self.repeating && !self.terminal && !self.appending {
             writeln!(self.out)?;
         }
         Ok(())

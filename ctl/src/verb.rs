@@ -8,11 +8,13 @@ use crate::printer::Printer;
 
 mod backend;
 mod config;
+mod drain;
 mod route;
 mod server;
 mod stats;
 mod stream;
 mod upstream;
+mod watch;
 
 /// Does what was asked.
 pub(crate) fn run(arguments: Arguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
@@ -39,6 +41,7 @@ async fn remote(noun: Noun, global: &crate::args::Global, printer: &mut Printer<
         Noun::Stats(verb) => Box::pin(stats::run(verb, global, printer)).await,
         Noun::Stream(verb) => Box::pin(stream::run(verb, global, printer)).await,
         Noun::Server(verb) => Box::pin(server::run(verb, global, printer)).await,
+        Noun::Events(arguments) => Box::pin(watch::events(&arguments, global, printer)).await,
         Noun::Completions { shell } => completions(shell, printer),
     }
 }

@@ -10,6 +10,7 @@ mod stats;
 mod stream;
 mod text;
 mod upstream;
+mod watch;
 
 pub(crate) use backend::{backend, backends, changed, cut, reported};
 pub(crate) use config::{applied, cleared, exported, history, reloaded, rolled_back};
@@ -20,6 +21,7 @@ pub(crate) use source::{comments, overlay, sources};
 pub(crate) use stats::{backend_stats, server_stats, upstream_stats};
 pub(crate) use stream::{killed, streams};
 pub(crate) use upstream::{upstream, upstream_changed, upstreams};
+pub(crate) use watch::{admin_state, backend_events, config_event, drain, event};
 
 /// What is shown, from top to bottom.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -71,6 +71,15 @@ fn compare(mut old: Leaves, mut new: Leaves) -> Vec<Difference> {
         .collect()
 }
 
+/// Every key of a configuration, as what differs from nothing.
+pub fn leaves(config: &Config) -> Vec<Difference> {
+    let leaf = |(path, new): (Vec<String>, Value)| {
+        let (object, field) = split(&path);
+        Difference { object, field, path: path.join("."), old: None, new: Some(new) }
+    };
+    flat(config).into_iter().map(leaf).collect()
+}
+
 /// Whether a field has another value.
 pub(crate) fn differ(one: &Value, two: &Value, field: &str) -> bool {
     fields::get(one, field) != fields::get(two, field)
@@ -162,6 +171,23 @@ mod tests {
             ]
         );
         assert!(told(old, old).is_empty());
+    }
+
+    #[test]
+    fn the_differences_of_what_changed_are_all_there_are() {
+        let texts = [
+            "backends: {a: [{id: x, host: h, port: 1}, {id: y, host: h, port: 2}], b: []}\nrouting: {r: {upstream: a}}",
+            "backends: {a: [{id: y, host: h, port: 2}], b: []}\nrouting: {r: {upstream: a, path: /x}}",
+            "backends: {a: []}\nserver: {max_conn: 5}\nrouting: {r: {upstream: a}}",
+            "backends: {a: [{id: x, host: h, port: 1}], b: [{id: x, host: h, port: 1}]}\nupstreams: {a: {load_balancer: random}}\nrouting: {r: {upstream: a}, s: {upstream: b, path: /s}}",
+        ];
+        let configs = texts.map(|text| parse("test", text).expect("a valid configuration"));
+        for old in &configs {
+            for new in &configs {
+                assert_eq!(diff_of(old, new, &old.changed_objects(new)), diff(old, new));
+            }
+            assert_eq!(leaves(old).len(), flat(old).len());
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use config::{
     Pool, Protocols, Role, Route, Scheme, Server, ServerLimits, Spelled, State, StatusRanges, Timeouts, TimeoutsPatch,
     Upstream,
 };
-pub use diff::{Difference, diff, diff_of};
+pub use diff::{Difference, diff, diff_of, leaves};
 pub use fault::{Fault, Faults};
 pub use layers::{Explained, Layer, Layers, Problem, ReloadError, ReloadSummary};
 pub use object::{Kind, Object};

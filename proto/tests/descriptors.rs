@@ -8,13 +8,14 @@ use prost_types::{
 
 /// Calls that change what the proxy does, and so make or show a revision. What is in neither list is a fault of the
 /// test: whoever adds a call decides here what it is.
-const MUTATIONS: [&str; 15] = [
+const MUTATIONS: [&str; 16] = [
     "AddBackend",
     "UpdateBackend",
     "RemoveBackend",
     "EnableBackend",
     "DisableBackend",
     "DisconnectBackend",
+    "DrainBackend",
     "AddUpstream",
     "UpdateUpstream",
     "RemoveUpstream",
@@ -28,7 +29,7 @@ const MUTATIONS: [&str; 15] = [
 /// Calls that do something to the process and leave the configuration as it is: no revision, but they can be tried.
 const ACTS: [&str; 3] = ["KillStreams", "SetLogLevel", "DrainServer"];
 /// Calls that change nothing an operator would have to undo.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 18] = [
     "ListStreams",
     "ExplainPick",
     "ListBackends",
@@ -43,6 +44,10 @@ const OTHERS: [&str; 14] = [
     "GetUpstreamStats",
     "GetBackendStats",
     "GetServerInfo",
+    "WatchBackends",
+    "WatchConfig",
+    "WatchStats",
+    "WatchEvents",
 ];
 
 const PACKAGE: &str = "speedmimi.v1";

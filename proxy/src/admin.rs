@@ -25,6 +25,7 @@ pub mod bind;
 mod caller;
 mod config;
 mod convert;
+mod drain;
 mod entry;
 mod explain;
 mod gate;
@@ -40,6 +41,7 @@ mod stats;
 mod status;
 mod stream;
 mod upstream;
+mod watch;
 
 use bind::{SocketFile, UnixSocket};
 use gate::{Gate, Guarded};
@@ -97,6 +99,17 @@ pub async fn start(
     facts: Facts,
     access: &Access,
 ) -> io::Result<Faces> {
+    start_within(CALL, grpc, admin, control, facts, access).await
+}
+
+async fn start_within(
+    call: Duration,
+    grpc: Option<Endpoint>,
+    admin: Option<TcpListener>,
+    control: &Control,
+    facts: Facts,
+    access: &Access,
+) -> io::Result<Faces> {
     let mut faces = Faces::default();
     if let Some(listener) = admin {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -111,7 +124,8 @@ pub async fn start(
                 Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
             }
         };
-        let router = router(control, facts, access.grpc.clone(), &mut faces.tasks).await.map_err(io::Error::other)?;
+        let router =
+            router(call, control, facts, access.grpc.clone(), &mut faces.tasks).await.map_err(io::Error::other)?;
         let incoming = incoming::incoming(listener, access.grpc.clone(), &mut faces.tasks);
         let (finish, finished) = oneshot::channel::<()>();
         let finished = async move {
@@ -129,6 +143,7 @@ pub async fn start(
 }
 
 async fn router(
+    call: Duration,
     control: &Control,
     facts: Facts,
     face: Arc<Face>,
@@ -149,7 +164,7 @@ async fn router(
     };
     let (interval, timeout) = KEEPALIVE;
     Ok(tonic::transport::Server::builder()
-        .timeout(CALL)
+        .timeout(call)
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(interval))
         .http2_keepalive_timeout(Some(timeout))

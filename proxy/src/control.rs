@@ -18,7 +18,9 @@ use crate::worker::mailbox::Mailboxes;
 
 pub mod audit;
 mod caller;
+pub mod drain;
 mod error;
+pub mod feed;
 mod journal;
 mod lifecycle;
 mod log_level;
@@ -42,10 +44,12 @@ pub use operation::{Answer, Call, Done, Operation, Plan};
 pub use persist::StoreError;
 pub use reload::load;
 pub use speedmimi_model::Object;
-pub use store::{Busy, Guard, Store};
+pub use store::{Admin, Busy, Guard, Made, Store};
 pub use task::{Controller, Setup};
 pub use view::View;
 
+use drain::Progress;
+use feed::Feed;
 use operation::Ask;
 use reports::Reports;
 
@@ -67,6 +71,7 @@ struct Shared {
     windows: Mutex<Windows>,
     reports: Mutex<Reports>,
     findings: Findings,
+    feed: Feed,
     file: Option<PathBuf>,
     home: Arc<Home>,
     /// Where workers are asked; set once they run.
@@ -123,6 +128,11 @@ impl Control {
         &self.shared.home
     }
 
+    /// What happens, for those who watch.
+    pub fn feed(&self) -> &Feed {
+        &self.shared.feed
+    }
+
     /// From now on a reload reads the files of tokens and certificates again. The first call counts.
     pub fn guarded_by(&self, access: Arc<Access>) {
         // A second one is none of ours: there is one start.
@@ -145,6 +155,12 @@ impl Control {
         let _ = self.ask(|reply| Command::Remember { call, answer, reply }).await;
     }
 
+    /// How far the drain of a backend is; none where there is none.
+    pub async fn drained(&self, upstream: &str, id: &str) -> Result<Option<watch::Receiver<Progress>>, Refused> {
+        let (upstream, id) = (upstream.to_owned(), id.to_owned());
+        self.ask(|reply| Command::Drained { upstream, id, reply }).await
+    }
+
     /// What is known of the revisions below `before` (all, if none), the newest first.
     pub async fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<Revision>, Refused> {
         self.ask(|reply| Command::History { before, limit, reply }).await
@@ -164,4 +180,5 @@ enum Command {
     Recall { call: Call, reply: oneshot::Sender<Result<Option<Answer>, Refused>> },
     Remember { call: Call, answer: Vec<u8>, reply: oneshot::Sender<Result<(), Refused>> },
     History { before: Option<u64>, limit: usize, reply: oneshot::Sender<Result<Vec<Revision>, Refused>> },
+    Drained { upstream: String, id: String, reply: oneshot::Sender<Result<Option<watch::Receiver<Progress>>, Refused>> },
 }

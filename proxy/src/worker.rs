@@ -320,6 +320,11 @@ async fn act(worker: &Rc<Worker>, message: Message) {
                 tokio::task::yield_now().await;
             }
         }
+        Message::Oldest(backend, age) => {
+            if let Some(since) = worker.table.oldest(backend) {
+                age.fetch_max(worker.clock.refresh().saturating_sub(since), Ordering::Relaxed);
+            }
+        }
         Message::Drain => {
             worker.draining.set(true);
             worker.drain.notify_waiters();

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use super::policy::CheckFields;
 use super::value;
+use super::watch::{DrainArguments, WatchBackendsArguments};
 
 /// What can be done with backends.
 #[derive(Debug, Subcommand)]
@@ -18,7 +19,7 @@ pub(crate) enum BackendVerb {
     Add(AddArguments),
     /// Change some fields of a backend; what is not named stays
     Update(UpdateArguments),
-    /// Take a backend out; refused while exchanges are in flight, unless --force ends them
+    /// Take a backend out; refused while exchanges are in flight: drain it first, or --force ends them
     Remove(RemoveArguments),
     /// Let a backend take exchanges, also after disconnect
     Enable(ChangeArguments),
@@ -26,6 +27,10 @@ pub(crate) enum BackendVerb {
     Disable(ChangeArguments),
     /// End the exchanges of a backend at once and keep new ones out until enable
     Disconnect(DisconnectArguments),
+    /// Keep new exchanges from a backend and wait until those in flight have ended
+    Drain(DrainArguments),
+    /// Follow what becomes of backends
+    Watch(WatchBackendsArguments),
     /// Tell what was measured on a backend
     Report(ReportArguments),
 }

@@ -73,6 +73,8 @@ pub(crate) enum ConfigVerb {
         #[command(flatten)]
         mutation: Mutation,
     },
+    /// Follow what becomes of the configuration, revision by revision
+    Watch,
     /// Validate a file here, without a proxy; prints every fault with its place
     Check {
         /// The configuration, YAML or JSON

@@ -35,7 +35,7 @@ pub(crate) enum StatsVerb {
 /// Whether to look again.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct WatchArguments {
-    /// Look again every so many seconds, 2 when no number is given, until interrupted
+    /// Look again every so many seconds, 0.1..60, 2 when no number is given, until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = value::period)]
     pub(crate) watch: Option<Duration>,
 }

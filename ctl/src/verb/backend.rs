@@ -17,6 +17,11 @@ use crate::{request, view};
 /// Runs a verb of this noun.
 pub(super) async fn run(verb: BackendVerb, global: &Global, printer: &mut Printer<'_>) -> Result<(), Failure> {
     sound(&verb)?;
+    let verb = match verb {
+        BackendVerb::Drain(arguments) => return super::drain::drain(&arguments, global, printer).await,
+        BackendVerb::Watch(arguments) => return super::watch::backends(&arguments, global, printer).await,
+        verb => verb,
+    };
     let client = Client::connect(global).await?;
     match verb {
         BackendVerb::List(list) => {
@@ -31,6 +36,8 @@ pub(super) async fn run(verb: BackendVerb, global: &Global, printer: &mut Printe
         BackendVerb::Disable(arguments) => disable(&client, &arguments, printer).await,
         BackendVerb::Disconnect(arguments) => disconnect(&client, &arguments, printer).await,
         BackendVerb::Report(arguments) => report(&client, &arguments, printer).await,
+        // They connect by themselves, and again where they have to.
+        BackendVerb::Drain(_) | BackendVerb::Watch(_) => Ok(()),
     }
 }
 
@@ -53,6 +60,8 @@ fn sound(verb: &BackendVerb) -> Result<(), Failure> {
         BackendVerb::Remove(arguments) => &arguments.name,
         BackendVerb::Enable(arguments) | BackendVerb::Disable(arguments) => &arguments.name,
         BackendVerb::Disconnect(arguments) => &arguments.name,
+        BackendVerb::Drain(arguments) => &arguments.name,
+        BackendVerb::Watch(arguments) => &arguments.name(),
     };
     name.named().map(|_| ())
 }

@@ -65,6 +65,7 @@ pub(super) async fn run(verb: ConfigVerb, global: &Global, printer: &mut Printer
                 view::rolled_back(revision, response, mutation.dry_run)
             })
         }
+        ConfigVerb::Watch => super::watch::config(global, printer).await,
         ConfigVerb::Check { file } => check(&file, printer),
     }
 }

@@ -1,5 +1,6 @@
 //! `speedctl stats`.
 
+use speedmimi_proto::v1::watch_stats_request::Of;
 use speedmimi_proto::v1::{GetBackendStatsRequest, GetServerStatsRequest, GetUpstreamStatsRequest};
 
 use crate::args::{Global, StatsVerb, WatchArguments};
@@ -21,11 +22,9 @@ pub(super) async fn run(verb: StatsVerb, global: &Global, printer: &mut Printer<
         StatsVerb::Upstream { upstream, watch } => (Subject::Upstream(upstream), watch),
         StatsVerb::Backend { name, watch } => (Subject::Backend(name.resolve(&client).await?), watch),
     };
-    let Some(period) = watch else { return subject.show(&client, printer).await };
-    printer.repeat();
-    loop {
-        subject.show(&client, printer).await?;
-        tokio::time::sleep(period).await;
+    match watch {
+        Some(period) => super::watch::stats(subject.watched(), period, global, printer).await,
+        None => subject.show(&client, printer).await,
     }
 }
 
@@ -37,6 +36,16 @@ enum Subject {
 }
 
 impl Subject {
+    fn watched(self) -> Of {
+        match self {
+            Self::Server => Of::Server(GetServerStatsRequest {}),
+            Self::Upstream(upstream) => Of::Group(GetUpstreamStatsRequest { upstream }),
+            Self::Backend(BackendName { upstream, id }) => {
+                Of::Backend(GetBackendStatsRequest { upstream, backend_id: id })
+            }
+        }
+    }
+
     async fn show(&self, client: &Client, printer: &mut Printer<'_>) -> Result<(), Failure> {
         match self {
             Self::Server => {

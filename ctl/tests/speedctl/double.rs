@@ -23,6 +23,7 @@ mod config;
 mod groups;
 mod services;
 mod streams;
+mod watches;
 
 /// What was asked, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,11 @@ pub(crate) enum Call {
     Disable(DisableBackendRequest),
     Disconnect(DisconnectBackendRequest),
     Report(ReportPerformanceRequest),
+    Drain(DrainBackendRequest),
+    WatchBackends(WatchBackendsRequest),
+    WatchConfig(WatchConfigRequest),
+    WatchStats(WatchStatsRequest),
+    WatchEvents(WatchEventsRequest),
     ListUpstreams(ListUpstreamsRequest),
     GetUpstream(GetUpstreamRequest),
     AddUpstream(AddUpstreamRequest),
@@ -60,7 +66,7 @@ pub(crate) enum Call {
     KillStreams(KillStreamsRequest),
     Explain(ExplainPickRequest),
     LogLevel(SetLogLevelRequest),
-    Drain(DrainServerRequest),
+    DrainServer(DrainServerRequest),
 }
 
 /// How every call is answered.
@@ -82,6 +88,8 @@ pub(crate) struct Script {
     pub(crate) page: Option<usize>,
     pub(crate) mood: Mood,
     pub(crate) stale_reports: bool,
+    /// How a drain ends.
+    pub(crate) drain_ends: DrainPhase,
     /// Nothing is over the file, and no change changes anything.
     pub(crate) same: bool,
     pub(crate) calls: Mutex<Vec<Call>>,
@@ -90,7 +98,15 @@ pub(crate) struct Script {
 impl Script {
     /// Knows these backends and does as asked.
     pub(crate) fn with(backends: Vec<BackendEntry>) -> Self {
-        Self { backends, page: None, mood: Mood::Willing, stale_reports: false, same: false, calls: Mutex::default() }
+        Self {
+            backends,
+            page: None,
+            mood: Mood::Willing,
+            stale_reports: false,
+            drain_ends: DrainPhase::Drained,
+            same: false,
+            calls: Mutex::default(),
+        }
     }
 
     /// Answers every call with an error.

@@ -9,6 +9,7 @@ mod route;
 mod stats;
 mod streams;
 mod upstream;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -142,7 +142,7 @@ fn a_drain_says_what_it_waits_for() {
     let double = double();
     let out = on(&double, "server drain --graceful-timeout 30s").done();
     assert_eq!(out, "the process drains: 2 exchanges in flight, 5 connections, end by 1970-01-01T00:00:30Z\n");
-    let Call::Drain(request) = double.last() else { panic!("{:?}", double.last()) };
+    let Call::DrainServer(request) = double.last() else { panic!("{:?}", double.last()) };
     assert_eq!((request.graceful_timeout.map(|time| time.seconds), request.now), (Some(30), false));
     assert!(on(&double, "server drain --now --dry-run").done().contains("would drain (dry run)"));
     assert_eq!(on(&double, "-o json server drain").json()["active"], 2);

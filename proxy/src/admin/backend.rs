@@ -9,7 +9,8 @@ use super::entry::source;
 use super::mutation::Mutation;
 use super::page::Page;
 use super::status::Violations;
-use super::{caller, convert, entry, report};
+use super::watch::{self, Stream};
+use super::{caller, convert, drain, entry, report};
 use crate::control::{Busy, Control, Done, Operation};
 
 /// The service over the control thread.
@@ -192,6 +193,25 @@ impl BackendService for Backends {
             Ok(v1::DisconnectBackendResponse { revision: done.revision, backend, cut: done.cut })
         };
         mutation.perform(&self.0, operation, respond).await
+    }
+
+    type DrainBackendStream = Stream<v1::DrainBackendResponse>;
+
+    async fn drain_backend(
+        &self,
+        request: Request<v1::DrainBackendRequest>,
+    ) -> Result<Response<Self::DrainBackendStream>, Status> {
+        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        drain::drain(&self.0, request).await.map(Response::new)
+    }
+
+    type WatchBackendsStream = Stream<v1::WatchBackendsResponse>;
+
+    async fn watch_backends(
+        &self,
+        request: Request<v1::WatchBackendsRequest>,
+    ) -> Result<Response<Self::WatchBackendsStream>, Status> {
+        watch::backends::watch(&self.0, &caller::of(&request), request.into_inner()).map(Response::new)
     }
 
     async fn report_performance(

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::entry::source;
 use super::mutation::Mutation;
 use super::status::{self, Violations};
+use super::watch::{self, Stream};
 use crate::control::{Control, Done, Operation, Plan};
 
 mod hash;
@@ -89,6 +90,15 @@ impl ConfigService for Configuration {
             })
         };
         mutation.reload(&self.0, respond).await
+    }
+
+    type WatchConfigStream = Stream<v1::WatchConfigResponse>;
+
+    async fn watch_config(
+        &self,
+        request: Request<v1::WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        watch::config::watch(&self.0, request.into_inner()).map(Response::new)
     }
 
     async fn clear_overlay(

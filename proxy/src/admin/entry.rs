@@ -8,8 +8,9 @@ use speedmimi_proto::v1;
 use tonic::Status;
 
 use super::status;
+use crate::control::feed::Seen;
 use crate::control::reports::{Performance, Report};
-use crate::control::{Control, Object, Store};
+use crate::control::{Admin, Control, Object, Store};
 use crate::live::{BackendState, Health};
 
 pub(super) mod route;
@@ -74,29 +75,23 @@ fn health_check(check: &HealthCheck) -> v1::HealthCheck {
 
 fn observed(control: &Control, store: &Store, upstream: &str, backend: &Backend) -> v1::BackendStatus {
     let object = Object::Backend { upstream: upstream.to_owned(), id: backend.id.clone() };
-    let admin_state = if store.admits(upstream, backend) { v1::AdminState::Enabled } else { v1::AdminState::Disabled };
     // What a backend will be like that no worker knows yet: an answer may be written before it is published.
     let checked = store.config().upstreams.get(upstream).is_some_and(|group| backend.health_check(group).is_some());
-    let health = if checked { v1::HealthState::Unknown } else { v1::HealthState::Up };
+    let expected = if checked { v1::HealthState::Unknown } else { v1::HealthState::Up };
     let cap = effective_cap(&[i64::from(backend.max_conn)]);
     let common = v1::BackendStatus {
-        admin_state: admin_state.into(),
+        admin_state: admin_state(store.admin_of(upstream, backend)).into(),
         effective_max_conn: i32::try_from(cap).unwrap_or(i32::MAX),
-        health: health.into(),
+        health: expected.into(),
         breaker: v1::BreakerState::Closed.into(),
         revision: store.revision_of(&object),
         ..v1::BackendStatus::default()
     };
     let Some(state) = control.live().find_backend(upstream, &backend.id) else { return common };
-    let health = match state.health() {
-        Health::Up => v1::HealthState::Up,
-        Health::Down => v1::HealthState::Down,
-        Health::Unknown => v1::HealthState::Unknown,
-    };
     let finding = control.finding(state.uid);
     let slots = state.slots.view();
     v1::BackendStatus {
-        health: health.into(),
+        health: health(state.health()).into(),
         in_flight: slots.in_flight,
         admitted: state.total(|cells| cells.admitted.get()),
         finished: state.total(|cells| cells.finished.get()),
@@ -109,6 +104,37 @@ fn observed(control: &Control, store: &Store, upstream: &str, backend: &Backend)
         ejected_until: ejected_until(control, &state),
         report: control.reports().lock().of(state.uid).first().map(report),
         ..common
+    }
+}
+
+/// A backend as a watch shows it: what is configured, and of what is observed that which does not change all the time.
+pub(super) fn seen(seen: &Seen) -> v1::BackendEntry {
+    let status = v1::BackendStatus {
+        admin_state: admin_state(seen.admin).into(),
+        health: health(seen.health).into(),
+        breaker: v1::BreakerState::Closed.into(),
+        effective_max_conn: i32::try_from(effective_cap(&[seen.backend.max_conn.into()])).unwrap_or(i32::MAX),
+        revision: seen.revision,
+        ejected_until: seen.ejected_until.map(Into::into),
+        ..v1::BackendStatus::default()
+    };
+    v1::BackendEntry { upstream: seen.upstream.clone(), backend: Some(configured(&seen.backend)), status: Some(status) }
+}
+
+fn admin_state(admin: Admin) -> v1::AdminState {
+    match admin {
+        Admin::Enabled => v1::AdminState::Enabled,
+        Admin::Disabled => v1::AdminState::Disabled,
+        Admin::Draining => v1::AdminState::Draining,
+    }
+}
+
+/// What active checks say, on the wire.
+pub(super) fn health(health: Health) -> v1::HealthState {
+    match health {
+        Health::Up => v1::HealthState::Up,
+        Health::Down => v1::HealthState::Down,
+        Health::Unknown => v1::HealthState::Unknown,
     }
 }
 

@@ -51,6 +51,7 @@ asks!(
     ClearOverlayRequest,
     DisableBackendRequest,
     DisconnectBackendRequest,
+    DrainBackendRequest,
     DrainServerRequest,
     EnableBackendRequest,
     KillStreamsRequest,

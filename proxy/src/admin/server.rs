@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status};
 
 use super::mutation::Mutation;
 use super::status::Violations;
-use super::{convert, entry, stream};
+use super::watch::{self, Stream};
+use super::{caller, convert, entry, stream};
 use crate::control::{Control, Phase};
 
 /// What the process is, as it was started.
@@ -35,6 +36,15 @@ pub(super) struct Server {
 
 #[tonic::async_trait]
 impl ServerService for Server {
+    type WatchEventsStream = Stream<v1::WatchEventsResponse>;
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        watch::events::watch(&self.control, &caller::of(&request), request.into_inner()).map(Response::new)
+    }
+
     async fn get_server_info(
         &self,
         _: Request<v1::GetServerInfoRequest>,

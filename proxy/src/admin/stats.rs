@@ -7,6 +7,7 @@ use speedmimi_proto::v1::stats_service_server::StatsService;
 use tonic::{Request, Response, Status};
 
 use super::status::Violations;
+use super::watch::{self, Stream};
 use super::{caller, convert, entry};
 use crate::control::Control;
 use crate::live::{BackendRef, Live};
@@ -20,6 +21,15 @@ pub(super) struct Stats(pub(super) Control);
 
 #[tonic::async_trait]
 impl StatsService for Stats {
+    type WatchStatsStream = Stream<v1::WatchStatsResponse>;
+
+    async fn watch_stats(
+        &self,
+        request: Request<v1::WatchStatsRequest>,
+    ) -> Result<Response<Self::WatchStatsStream>, Status> {
+        watch::stats::watch(&self.0, caller::of(&request), request.into_inner()).await.map(Response::new)
+    }
+
     async fn get_server_stats(
         &self,
         _: Request<v1::GetServerStatsRequest>,

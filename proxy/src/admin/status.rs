@@ -94,6 +94,9 @@ pub(super) fn refused(error: &Refused) -> Status {
         Refused::Load(LoadError::Access(error)) => {
             (Code::FailedPrecondition, info("ACCESS_FILES", [("faults", error.0.len().to_string())]))
         }
+        Refused::Draining { object, by } => {
+            (Code::FailedPrecondition, info("DRAINING", [("name", object.name()), ("by", by.clone())]))
+        }
         Refused::Load(LoadError::Unreadable { path, .. }) => {
             (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))
         }
@@ -141,6 +144,19 @@ pub(super) fn denied(denied: &Denied) -> Status {
     };
     let details = info("PERMISSION_DENIED", [("needed", needed), ("had", denied.had.to_string())]);
     Status::with_error_details(Code::PermissionDenied, denied.to_string(), details)
+}
+
+/// A watcher that does not keep up, with the last revision or event that was sent to it.
+pub(super) fn slow_watcher(field: &str, last: u64) -> Status {
+    let text = format!("the watcher does not keep up: resume with {field} {last}");
+    let details = info("SLOW_WATCHER", [(field, last.to_string())]);
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
+/// All places for watchers are taken.
+pub(super) fn too_many_watchers(most: usize) -> Status {
+    let text = format!("{most} watchers are here already: end one of them first");
+    Status::with_error_details(Code::ResourceExhausted, text, info("TOO_MANY_WATCHERS", [("most", most.to_string())]))
 }
 
 fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {

@@ -22,9 +22,11 @@ use crate::worker::mailbox::Mailboxes;
 
 mod config;
 mod groups;
+mod watches;
 
 struct Proxy {
     channel: Channel,
+    uri: String,
     lifecycle: Arc<Lifecycle>,
     live: Arc<Live>,
     _faces: Faces,
@@ -37,7 +39,18 @@ impl Proxy {
         Self::start_on(Endpoint::Tcp(listener), uri).await
     }
 
+    /// With another time for calls.
+    async fn start_within(call: Duration) -> Self {
+        let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
+        let uri = format!("http://{}", listener.local_addr().expect("bound"));
+        Self::serve(call, Endpoint::Tcp(listener), uri).await
+    }
+
     async fn start_on(endpoint: Endpoint, uri: String) -> Self {
+        Self::serve(CALL, endpoint, uri).await
+    }
+
+    async fn serve(call: Duration, endpoint: Endpoint, uri: String) -> Self {
         let config = Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]);
         let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
         let setup =
@@ -46,10 +59,10 @@ impl Proxy {
         tokio::spawn(controller.run(Mailboxes(Vec::new())));
         let access = Access::load(&Config::default()).expect("it names no files");
         let facts = Facts { listeners: Vec::new(), grpc: Some(uri.clone()), admin: None, descriptors: 9 };
-        let faces = start(Some(endpoint), None, &control, facts, &access).await.expect("it starts");
+        let faces = start_within(call, Some(endpoint), None, &control, facts, &access).await.expect("it starts");
         lifecycle.enter(Phase::Serving);
-        let channel = tonic::transport::Endpoint::from_shared(uri).expect("a URI").connect().await;
-        Self { channel: channel.expect("it listens"), lifecycle, live, _faces: faces }
+        let channel = tonic::transport::Endpoint::from_shared(uri.clone()).expect("a URI").connect().await;
+        Self { channel: channel.expect("it listens"), uri, lifecycle, live, _faces: faces }
     }
 
     fn backends(&self) -> BackendServiceClient<Channel> {

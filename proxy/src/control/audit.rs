@@ -116,6 +116,9 @@ pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Do
     let values = match (operation, result) {
         (_, Err(_)) => Default::default(),
         (Operation::Disconnect { .. }, Ok(done)) => [String::new(), format!("disconnected, cut={}", done.cut)],
+        (Operation::Drain { plan, .. }, Ok(done)) => {
+            [String::new(), if done.attached { "draining already".to_owned() } else { format!("draining, {plan:?}") }]
+        }
         (_, Ok(done)) => values(&done.differences()),
     };
     outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
@@ -156,7 +159,9 @@ fn outcome(guard: &Guard, object: &str, result: Result<u64, &Refused>, [before, 
 fn about(operation: &Operation) -> String {
     let change = match operation {
         Operation::Change(change) => change,
-        Operation::Disconnect { upstream, id, .. } => return Object::backend(upstream, id).to_string(),
+        Operation::Disconnect { upstream, id, .. } | Operation::Drain { upstream, id, .. } => {
+            return Object::backend(upstream, id).to_string();
+        }
         Operation::Plan(_) | Operation::Reload { .. } | Operation::Rollback(_) => return String::new(),
     };
     match &**change {

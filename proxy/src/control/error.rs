@@ -25,7 +25,7 @@ pub enum Refused {
     },
     /// A backend that is to be removed is at work.
     #[error(
-        "{object} has {in_flight} {} in flight; disable it and wait for their end, or force it and they are ended",
+        "{object} has {in_flight} {} in flight; drain it with --then remove and it goes when they have ended, or force it and they are ended",
         if *in_flight == 1 { "exchange" } else { "exchanges" }
     )]
     Busy {
@@ -33,6 +33,14 @@ pub enum Refused {
         object: Object,
         /// Exchanges in flight on it.
         in_flight: u32,
+    },
+    /// A backend is draining already, and otherwise than the caller wants.
+    #[error("{object} is draining already, as {by} wants it; look on without parameters, or replace them")]
+    Draining {
+        /// The backend.
+        object: Object,
+        /// Who began it.
+        by: String,
     },
     /// The file cannot be read or is not a valid configuration.
     #[error(transparent)]

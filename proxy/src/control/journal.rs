@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use speedmimi_model::{Config, Overlay};
 
+use super::drain::Drains;
 use super::operation::Call;
 use super::persist::{Batch, Storage, StoreError, Table};
 use super::store::Store;
@@ -179,6 +180,7 @@ pub(super) struct Before<'a> {
     pub(super) file: Option<&'a Config>,
     pub(super) effective: &'a Config,
     pub(super) disconnected: &'a BTreeSet<(String, String)>,
+    pub(super) draining: &'a Drains,
 }
 
 impl<'a> From<&'a Store> for Before<'a> {
@@ -190,6 +192,7 @@ impl<'a> From<&'a Store> for Before<'a> {
             file: Some(layers.file()),
             effective: layers.effective(),
             disconnected: store.disconnected(),
+            draining: store.draining(),
         }
     }
 }
@@ -213,6 +216,12 @@ pub(super) fn step(before: Before<'_>, after: &Store, author: &Author<'_>) -> Ba
     }
     for pair in before.disconnected.difference(after.disconnected()) {
         batch.delete(Table::Disconnected, text(pair));
+    }
+    for (pair, drain) in after.draining().iter().filter(|(pair, drain)| before.draining.get(*pair) != Some(drain)) {
+        batch.put(Table::Drains, text(pair), bytes(drain));
+    }
+    for pair in before.draining.keys().filter(|pair| !after.draining().contains_key(*pair)) {
+        batch.delete(Table::Drains, text(pair));
     }
     if before.revision != after.revision() {
         batch.put(Table::Meta, REVISION, bytes(&after.revision()));

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use speedmimi_model::{Change, Config, Difference, Layers, Object, ReloadSummary, diff_of};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use super::drain::{self, Progress};
 use super::error::Refused;
 use super::store::{Guard, Store};
 use crate::access::Renewed;
@@ -26,6 +27,15 @@ pub enum Operation {
     },
     /// The overlay becomes what it was at this revision.
     Rollback(u64),
+    /// A backend takes no new exchange until those in flight have ended; or whoever asks looks on while that is so.
+    Drain {
+        /// Name of the upstream.
+        upstream: String,
+        /// Id of the backend.
+        id: String,
+        /// What is wanted.
+        plan: drain::Plan,
+    },
     /// The exchanges on a backend end.
     Disconnect {
         /// Name of the upstream.
@@ -82,6 +92,10 @@ pub struct Done {
     pub cut: u32,
     /// What a reload came to, for people.
     pub summary: Option<ReloadSummary>,
+    /// It was so already: a drain that had begun before.
+    pub attached: bool,
+    /// How far a drain is, until it is over.
+    pub progress: Option<watch::Receiver<Progress>>,
 }
 
 impl Done {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use speedmimi_model::{Backend, Config};
 use speedmimi_policy::effective_cap;
@@ -61,6 +63,13 @@ impl Publisher {
     /// Ends the exchanges on a backend.
     pub(super) async fn cut(&self, uid: u64) {
         self.mailboxes.broadcast(|| Message::Cut(uid)).await;
+    }
+
+    /// How long the oldest exchange on a backend has been going on; none where there is none.
+    pub(super) async fn oldest(&self, uid: u64) -> Option<Duration> {
+        let age = Arc::new(AtomicU64::new(0));
+        self.mailboxes.broadcast(|| Message::Oldest(uid, age.clone())).await;
+        Some(Duration::from_micros(age.load(Ordering::Relaxed))).filter(|age| !age.is_zero())
     }
 
     /// Checks the backends of the store, and no others.

@@ -7,7 +7,7 @@ use speedmimi_model::Config;
 
 use super::audit;
 use super::error::LoadError;
-use super::{Answer, Call, Control, Guard, Operation, Refused};
+use super::{Answer, Call, Control, Guard, Operation, Refused, feed};
 
 impl Control {
     /// Reads the file again and puts it in the place of the one before, whole or not at all. Logged and counted,
@@ -35,6 +35,10 @@ impl Control {
                     self.shared.lifecycle.count_reload(false);
                 }
                 tracing::error!(%error, validate_only, "reload refused, nothing was changed");
+                if !validate_only {
+                    let revision = self.view().store.revision();
+                    self.feed().happened(feed::event::reload(&Err(error.clone()), &guard.by.who, revision));
+                }
                 audit::unread(&guard, &error, call.as_ref().map_or("", |call| &call.request_id));
                 Err(error)
             }

@@ -7,7 +7,12 @@ use std::sync::Arc;
 use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Origin, ReloadSummary, Selector};
 
 use super::caller::Caller;
+use super::drain::Drains;
 use super::error::Refused;
+
+mod draining;
+
+pub use draining::Admin;
 
 /// The revision of everything that the process started with.
 const FIRST_REVISION: u64 = 1;
@@ -45,10 +50,31 @@ pub struct Store {
     revision: u64,
     /// Objects changed since the first start; the others are at [`FIRST_REVISION`].
     revisions: Arc<BTreeMap<Object, u64>>,
-    /// What the last revision changed.
-    touched: Arc<[Object]>,
     /// Backends cut off by an operator until they are enabled. No part of the configuration: makes no revision.
     disconnected: Arc<BTreeSet<(String, String)>>,
+    /// Backends that an operator drains, until they are enabled, disabled or gone.
+    draining: Arc<Drains>,
+    /// What made the revision.
+    made: Arc<Made>,
+}
+
+/// Who made a revision, and what it touched.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Who asked for it; the process itself for what it started with.
+    pub by: Caller,
+    /// The objects, removed ones included; none for what the process started with.
+    pub touched: Vec<Object>,
+}
+
+/// What a process leaves behind beside its configuration.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    /// The global revision; 0 where there was no process.
+    pub(super) revision: u64,
+    pub(super) revisions: BTreeMap<Object, u64>,
+    pub(super) disconnected: BTreeSet<(String, String)>,
+    pub(super) draining: Drains,
 }
 
 impl Store {
@@ -58,25 +84,26 @@ impl Store {
             layers: Layers::new(config),
             revision: FIRST_REVISION,
             revisions: Arc::default(),
-            touched: Arc::default(),
             disconnected: Arc::default(),
+            draining: Arc::default(),
+            made: Arc::default(),
         }
     }
 
-    /// The store of a process that goes on from where another ended, at revision 0 where there was none; what changed
-    /// since then makes a revision.
-    pub(super) fn resumed(
-        layers: Layers,
-        revision: u64,
-        revisions: BTreeMap<Object, u64>,
-        disconnected: BTreeSet<(String, String)>,
-        changed: Vec<Object>,
-    ) -> Self {
-        let (revisions, disconnected) = (Arc::new(revisions), Arc::new(disconnected));
-        let mut store = Self { layers, revision, revisions, touched: Arc::default(), disconnected };
+    /// The store of a process that goes on from where another ended; what changed since then makes a revision.
+    pub(super) fn resumed(layers: Layers, past: Past, changed: Vec<Object>, by: &Caller) -> Self {
+        let Past { revision, revisions, disconnected, draining } = past;
+        let mut store = Self {
+            layers,
+            revision,
+            revisions: Arc::new(revisions),
+            disconnected: Arc::new(disconnected),
+            draining: Arc::new(draining),
+            made: Arc::default(),
+        };
         store.forget_disconnected();
         if !changed.is_empty() || revision < FIRST_REVISION {
-            store.touch(changed);
+            store.touch(changed, by);
         }
         store
     }
@@ -96,6 +123,11 @@ impl Store {
         self.revision
     }
 
+    /// What made the global revision.
+    pub fn made(&self) -> &Made {
+        &self.made
+    }
+
     /// The revision that last changed an object; 0 when it does not exist.
     pub fn revision_of(&self, object: &Object) -> u64 {
         let exists = self.config().contains(object);
@@ -105,12 +137,15 @@ impl Store {
     /// Whether nothing at all was changed between the two.
     pub(super) fn is(&self, other: &Self) -> bool {
         let same_file = std::ptr::eq(self.layers.file(), other.layers.file());
-        same_file && self.revision == other.revision && self.disconnected == other.disconnected
+        same_file
+            && self.revision == other.revision
+            && self.disconnected == other.disconnected
+            && self.draining == other.draining
     }
 
     /// What the last revision changed: objects that are not what they were before it, or not there any more.
     pub(super) fn touched(&self) -> &[Object] {
-        &self.touched
+        &self.made.touched
     }
 
     /// Backends that an operator cut off.
@@ -120,7 +155,7 @@ impl Store {
 
     /// Whether a backend takes exchanges, as far as operators are concerned.
     pub fn admits(&self, upstream: &str, backend: &Backend) -> bool {
-        backend.active && !self.is_disconnected(upstream, &backend.id)
+        backend.active && !self.is_disconnected(upstream, &backend.id) && self.drain_of(upstream, &backend.id).is_none()
     }
 
     /// Whether an operator cut a backend off and did not enable it since.
@@ -142,8 +177,10 @@ impl Store {
         self.check(object.as_ref(), guard)?;
         let mut next = Self { layers, ..self.clone() };
         let reopened = reopens(change).filter(|backend| next.reconnect(backend));
+        let undrained = sets_active(change).filter(|backend| next.end_drain(backend));
+        let reopened = reopened.or(undrained);
         if reopened.is_some() || !touched.is_empty() || next.layers.overlay() != self.layers.overlay() {
-            next.touch(touched.into_iter().chain(reopened));
+            next.touch(touched.into_iter().chain(reopened), &guard.by);
             next.forget_disconnected();
         }
         Ok((next, object))
@@ -170,7 +207,7 @@ impl Store {
         let mut next = Self { layers, ..self.clone() };
         let changed = self.config().changed_objects(next.config());
         if !changed.is_empty() {
-            next.touch(changed);
+            next.touch(changed, &guard.by);
             next.forget_disconnected();
         }
         Ok((next, summary))
@@ -192,6 +229,7 @@ impl Store {
         if self.disconnected.iter().any(|(upstream, id)| config.backend(upstream, id).is_none()) {
             Arc::make_mut(&mut self.disconnected).retain(|(upstream, id)| config.backend(upstream, id).is_some());
         }
+        self.forget_drains(&config);
     }
 
     fn reconnect(&mut self, object: &Object) -> bool {
@@ -200,20 +238,23 @@ impl Store {
         self.disconnected.contains(&key) && Arc::make_mut(&mut self.disconnected).remove(&key)
     }
 
-    /// Moves to the next revision, which is that of these objects from now on. One that is gone has none.
-    fn touch(&mut self, objects: impl IntoIterator<Item = Object>) {
+    /// Moves to the next revision, which is that of these objects from now on.
+    fn touch(&mut self, objects: impl IntoIterator<Item = Object>, by: &Caller) {
+        let mut touched: Vec<Object> = objects.into_iter().collect();
+        touched.sort();
+        touched.dedup();
         self.revision += 1;
         let revision = self.revision;
         let config = self.layers.effective().clone();
-        self.touched = objects.into_iter().collect();
         let revisions = Arc::make_mut(&mut self.revisions);
-        for object in &*self.touched {
+        for object in &touched {
             if config.contains(object) {
                 revisions.insert(object.clone(), revision);
             } else {
                 revisions.remove(object);
             }
         }
+        self.made = Arc::new(Made { by: by.clone(), touched });
     }
 }
 
@@ -226,6 +267,14 @@ fn named(change: &Change) -> Option<Object> {
         }
         Change::Clear(Selector::Object(object) | Selector::Field(object, _)) => Some(object.clone()),
         Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => None,
+    }
+}
+
+/// The backend that a change enables or disables, which ends a drain either way.
+fn sets_active(change: &Change) -> Option<Object> {
+    match change {
+        Change::Update { object, fields } => matches!(fields.get("active"), Some(Edit::Set(_))).then(|| object.clone()),
+        _ => None,
     }
 }
 

@@ -10,6 +10,8 @@ use speedmimi_model::Config;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::drain;
+use super::feed::{Feed, OBSERVE, Step};
 use super::journal::{self, Journal};
 use super::operation::Ask;
 use super::persist::StoreError;
@@ -59,6 +61,7 @@ pub struct Controller {
     found: mpsc::UnboundedReceiver<Found>,
     finder: mpsc::UnboundedSender<Found>,
     next_look_up: Instant,
+    drains: drain::Running,
 }
 
 type Found = (HashMap<Name, Arc<[SocketAddr]>>, Option<Ask>);
@@ -79,6 +82,7 @@ impl Controller {
         }
         let mut publisher = Publisher::new(live.clone(), descriptors);
         let snapshot = publisher.begin(&store, &names);
+        let feed = Feed::new(store.revision());
         let (view, seen) = watch::channel(Arc::new(View { store: store.clone(), snapshot }));
         let (sender, commands) = mpsc::channel(QUEUE);
         let (finder, found) = mpsc::unbounded_channel();
@@ -88,6 +92,7 @@ impl Controller {
             windows: parking_lot::Mutex::default(),
             reports: parking_lot::Mutex::default(),
             findings: publisher.findings(),
+            feed: feed.clone(),
             file,
             home: journal.home(),
             mailboxes: OnceLock::new(),
@@ -95,11 +100,24 @@ impl Controller {
             reloading: tokio::sync::Mutex::new(()),
             access: OnceLock::new(),
         });
+        let drains = drain::Running::new(sender.downgrade(), feed);
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
         let waiting = VecDeque::new();
-        let controller =
-            Self { store, names, publisher, shared, view, journal, commands, waiting, found, finder, next_look_up };
+        let controller = Self {
+            store,
+            names,
+            publisher,
+            shared,
+            view,
+            journal,
+            commands,
+            waiting,
+            found,
+            finder,
+            next_look_up,
+            drains,
+        };
         Ok((controller, control))
     }
 
@@ -114,6 +132,11 @@ impl Controller {
         let _ = self.shared.mailboxes.set(mailboxes.clone());
         self.publisher.attach(mailboxes);
         self.publisher.watch_health(&self.store, &self.names);
+        self.drains.follow(&self.store, &self.shared.live);
+        // What is so at the start is no change of it.
+        self.observe();
+        let mut glances = interval(OBSERVE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = interval(windows::TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -131,6 +154,8 @@ impl Controller {
                     self.catch_up().await;
                 }
                 _ = ticks.tick() => self.tick(),
+                _ = glances.tick() => self.observe(),
+                () = sleep_until(self.drains.next_look()) => self.drains.look(&self.store, &self.publisher).await,
                 () = sleep_until(self.next_look_up) => self.look_up_again(),
             }
         }
@@ -145,6 +170,7 @@ impl Controller {
                 let done = self.journal.commit(journal::remember(&call, &answer)).await;
                 drop(reply.send(done.map_err(Refused::State)));
             }
+            Command::Drained { upstream, id, reply } => drop(reply.send(Ok(self.drains.watch(&upstream, &id)))),
             Command::History { before, limit, reply } => {
                 let found = self.journal.history(before, limit).await;
                 drop(reply.send(found.map_err(Refused::State)));
@@ -165,21 +191,24 @@ impl Controller {
         }
     }
 
-    /// Makes the next state the current one: everything new is built before anything old is touched.
-    async fn install(&mut self, next: Store) {
+    /// Makes the next state the current one, which these steps led to: everything new is built before anything old is
+    /// touched.
+    async fn install(&mut self, next: Store, steps: &[Step]) {
         let used = publish::names(next.config());
         self.names.retain(&used);
         let before = std::mem::replace(&mut self.store, next);
         let snapshot = self.publisher.publish(&before, &self.store, &self.names).await;
         self.publisher.watch_health(&self.store, &self.names);
         self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot }));
+        self.shared.feed.push(&self.shared.live, steps);
+        self.drains.follow(&self.store, &self.shared.live);
     }
 
     /// New addresses make a new snapshot, but no revision: nobody changed the configuration.
     async fn take_addresses(&mut self, found: HashMap<Name, Arc<[SocketAddr]>>) {
         let used = publish::names(self.store.config());
         if self.names.update(found, &used) {
-            self.install(self.store.clone()).await;
+            self.install(self.store.clone(), &[]).await;
         }
     }
 
@@ -209,6 +238,12 @@ impl Controller {
         if !names.is_empty() {
             self.look_up(names, None);
         }
+    }
+
+    /// Tells watchers of what changes without a command.
+    fn observe(&self) {
+        let Shared { feed, live, findings, lifecycle, .. } = &*self.shared;
+        feed.observe(&self.store, live, findings, lifecycle.phase());
     }
 
     fn tick(&mut self) {

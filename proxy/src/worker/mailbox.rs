@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +21,8 @@ pub enum Message {
     Publish(Arc<Snapshot>),
     /// End the exchanges on the backend with this uid and close its idle connections.
     Cut(u64),
+    /// Raise this to the age of the oldest exchange on the backend with this uid, in microseconds.
+    Oldest(u64, Arc<AtomicU64>),
     /// Stop accepting and close idle client connections; go on until [`Message::Stop`] or the last connection ends.
     Drain,
     /// Close everything and end the thread.

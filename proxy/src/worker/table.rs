@@ -180,6 +180,12 @@ impl Table {
         self.0.borrow().entries.iter().filter(|entry| entry.open && entry.backend == backend).count()
     }
 
+    /// When the oldest exchange that uses the backend began.
+    pub(crate) fn oldest(&self, backend: u64) -> Option<u64> {
+        let inner = self.0.borrow();
+        inner.entries.iter().filter(|entry| entry.open && entry.backend == backend).map(|entry| entry.since).min()
+    }
+
     /// The worker drains: signals every idle connection, and those that have been silent for `grace` since they were
     /// opened. A head on its way takes no notice.
     pub(crate) fn evict_idle(&self, now: u64, grace: u64) -> usize {

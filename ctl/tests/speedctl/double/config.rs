@@ -44,6 +44,14 @@ impl Script {
 
 #[tonic::async_trait]
 impl ConfigService for Script {
+    type WatchConfigStream = watches::Told<WatchConfigResponse>;
+
+    async fn watch_config(&self, request: Request<WatchConfigRequest>) -> Answer<Self::WatchConfigStream> {
+        let request = request.into_inner();
+        self.hear(Call::WatchConfig(request.clone())).await?;
+        Ok(Response::new(watches::config(&request)))
+    }
+
     async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<GetConfigResponse> {
         let request = request.into_inner();
         self.hear(Call::GetConfig(request)).await?;

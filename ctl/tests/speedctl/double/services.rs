@@ -1,5 +1,6 @@
 //! Backends, figures and the process, as a [`Script`] serves them.
 
+use super::watches::{self, Told};
 use super::*;
 
 use speedmimi_proto::v1::backend_service_server::BackendService;
@@ -86,6 +87,21 @@ impl BackendService for Script {
         Ok(Response::new(DisconnectBackendResponse { revision: 6, backend, cut: 3 }))
     }
 
+    type DrainBackendStream = Told<DrainBackendResponse>;
+
+    async fn drain_backend(&self, request: Request<DrainBackendRequest>) -> Answer<Self::DrainBackendStream> {
+        self.hear(Call::Drain(request.into_inner())).await?;
+        Ok(Response::new(watches::drain(self.drain_ends)))
+    }
+
+    type WatchBackendsStream = Told<WatchBackendsResponse>;
+
+    async fn watch_backends(&self, request: Request<WatchBackendsRequest>) -> Answer<Self::WatchBackendsStream> {
+        let request = request.into_inner();
+        self.hear(Call::WatchBackends(request.clone())).await?;
+        Ok(Response::new(watches::backends(&self.backends, &request)))
+    }
+
     async fn report_performance(
         &self,
         request: Request<ReportPerformanceRequest>,
@@ -98,6 +114,15 @@ impl BackendService for Script {
 
 #[tonic::async_trait]
 impl StatsService for Script {
+    type WatchStatsStream = Told<WatchStatsResponse>;
+
+    async fn watch_stats(&self, request: Request<WatchStatsRequest>) -> Answer<Self::WatchStatsStream> {
+        self.hear(Call::WatchStats(request.into_inner())).await?;
+        let stats = self.get_server_stats(Request::new(GetServerStatsRequest {})).await?.into_inner();
+        let of = Some(watch_stats_response::Of::Server(stats));
+        Ok(Response::new(watches::told(vec![WatchStatsResponse { of, ..Default::default() }; 9])))
+    }
+
     async fn get_server_stats(&self, _: Request<GetServerStatsRequest>) -> Answer<GetServerStatsResponse> {
         self.hear(Call::ServerStats).await?;
         Ok(Response::new(GetServerStatsResponse {
@@ -135,6 +160,13 @@ impl StatsService for Script {
 
 #[tonic::async_trait]
 impl ServerService for Script {
+    type WatchEventsStream = Told<WatchEventsResponse>;
+
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Answer<Self::WatchEventsStream> {
+        self.hear(Call::WatchEvents(request.into_inner())).await?;
+        Ok(Response::new(watches::events()))
+    }
+
     async fn get_server_info(&self, _: Request<GetServerInfoRequest>) -> Answer<GetServerInfoResponse> {
         self.hear(Call::Info).await?;
         Ok(Response::new(GetServerInfoResponse {
@@ -157,7 +189,7 @@ impl ServerService for Script {
 
     async fn drain_server(&self, request: Request<DrainServerRequest>) -> Answer<DrainServerResponse> {
         let request = request.into_inner();
-        self.hear(Call::Drain(request.clone())).await?;
+        self.hear(Call::DrainServer(request.clone())).await?;
         let seconds = request.graceful_timeout.unwrap_or_default().seconds;
         let deadline = Some(prost_types::Timestamp { seconds, nanos: 0 });
         Ok(Response::new(DrainServerResponse { active: 2, connections: 5, deadline, was_draining: false }))

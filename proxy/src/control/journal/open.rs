@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use speedmimi_model::{Config, Layers, Object, Overlay, Row, parse};
 
 use super::super::caller::Caller;
+use super::super::drain::Drains;
 use super::super::persist::{self, Batch, Limits, Memory, Storage, StoreError, Surroundings, Table};
-use super::super::store::Store;
+use super::super::store::{Past, Store};
 use super::{Author, Before, FILE, Home, Journal, REVISION, now, step};
 
 /// What was stored, as far as it makes sense.
@@ -20,6 +21,7 @@ pub(super) struct Found {
     pub(super) overlay: Overlay,
     revisions: BTreeMap<Object, u64>,
     disconnected: BTreeSet<(String, String)>,
+    draining: Drains,
     /// The file as it was when the process before ended. None where this version cannot read it.
     file: Option<Config>,
 }
@@ -85,6 +87,10 @@ pub(super) fn read(storage: &dyn Storage) -> Result<Found, String> {
     for (key, _) in entries(Table::Disconnected)? {
         found.disconnected.insert(value_of(key.as_bytes(), || format!("the backend {key}"))?);
     }
+    for (key, value) in entries(Table::Drains)? {
+        let pair = value_of(key.as_bytes(), || format!("the backend {key}"))?;
+        found.draining.insert(pair, value_of(&value, || format!("the drain of {key}"))?);
+    }
     for (key, value) in entries(Table::Meta)? {
         match key.as_str() {
             REVISION => found.revision = Some(value_of(&value, || "the revision".to_owned())?),
@@ -116,9 +122,15 @@ pub(super) fn begin(layers: Layers, found: &Found, by: &Caller) -> (Store, Batch
         file: found.file.as_ref(),
         effective: base.as_ref().map_or(&nothing, |base| base.effective()),
         disconnected: &found.disconnected,
+        draining: &found.draining,
     };
-    let revisions = found.revisions.clone();
-    let store = Store::resumed(layers, before.revision, revisions, found.disconnected.clone(), changed);
+    let past = Past {
+        revision: before.revision,
+        revisions: found.revisions.clone(),
+        disconnected: found.disconnected.clone(),
+        draining: found.draining.clone(),
+    };
+    let store = Store::resumed(layers, past, changed, by);
     let what = if found.revision.is_none() { "first start" } else { "start with a file that was changed" };
     let batch = step(before, &store, &Author { by, at: now(), what: what.to_owned() });
     (store, batch)

@@ -11,11 +11,13 @@ pub enum Table {
     Revisions,
     /// Backends that a disconnect keeps out.
     Disconnected,
+    /// Backends that are being drained.
+    Drains,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Meta, Self::Overlay, Self::Revisions, Self::Disconnected];
+    pub const ALL: [Self; 5] = [Self::Meta, Self::Overlay, Self::Revisions, Self::Disconnected, Self::Drains];
 }
 
 /// Changes in the order in which they are applied.

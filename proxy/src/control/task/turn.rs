@@ -8,10 +8,11 @@ use std::sync::Arc;
 use speedmimi_model::{Change, Object, ReloadSummary};
 
 use super::super::audit;
+use super::super::feed::{Step, event};
 use super::super::journal::{self, Author};
 use super::super::operation::{Answer, Ask, Call, Done, Operation};
 use super::super::persist::Batch;
-use super::super::store::{Busy, Store};
+use super::super::store::{Busy, Guard, Store};
 use super::{Controller, GROUP, Refused};
 
 /// What a turn comes to, while it is planned.
@@ -20,6 +21,8 @@ struct Draft {
     batch: Batch,
     /// Answers to calls of this turn, which the journal does not know yet.
     written: HashMap<String, (u64, Arc<[u8]>)>,
+    /// Each operation's part of the way.
+    steps: Vec<Step>,
     /// Backends whose exchanges are to be ended.
     cut: Vec<u64>,
     planned: Vec<(Ask, Outcome)>,
@@ -40,6 +43,13 @@ struct Planned {
     /// The backend whose exchanges are to be ended, and how many there are.
     cut: Option<(u64, u32)>,
     summary: Option<ReloadSummary>,
+    attached: bool,
+}
+
+impl Planned {
+    fn of(store: Store, object: Option<Object>) -> Self {
+        Self { store, object, cut: None, summary: None, attached: false }
+    }
 }
 
 impl Controller {
@@ -71,13 +81,14 @@ impl Controller {
             store: self.store.clone(),
             batch: Batch::new(),
             written: HashMap::new(),
+            steps: Vec::new(),
             cut: Vec::new(),
             planned: Vec::with_capacity(asks.len()),
         };
         for ask in asks {
             self.plan(ask, &mut draft).await;
         }
-        let Draft { store, batch, cut, planned, .. } = draft;
+        let Draft { store, batch, steps, cut, planned, .. } = draft;
         if let Err(error) = self.journal.commit(batch).await {
             if planned.len() > 1 {
                 return planned.into_iter().map(|(ask, _)| ask).collect();
@@ -90,7 +101,7 @@ impl Controller {
             return Vec::new();
         }
         if !store.is(&self.store) {
-            self.install(store).await;
+            self.install(store, &steps).await;
         }
         for backend in cut {
             // The gate is closed by now: what is cut does not come back.
@@ -107,9 +118,14 @@ impl Controller {
         let Ask { operation, guard, call, reply, .. } = ask;
         let answer = match outcome {
             Outcome::Again(answer) => answer,
-            Outcome::New(result, written) => {
+            Outcome::New(mut result, written) => {
+                if let (Operation::Drain { upstream, id, .. }, Ok(done), false) =
+                    (&operation, &mut *result, guard.validate_only)
+                {
+                    done.progress = self.drains.watch(upstream, id);
+                }
                 if !guard.validate_only {
-                    self.report(&operation, &result);
+                    self.report(&operation, &guard, &result);
                 }
                 audit::operation(&guard, &operation, &result, call.as_ref().map_or("", |call| &call.request_id));
                 match written {
@@ -122,10 +138,15 @@ impl Controller {
         let _ = reply.send(answer);
     }
 
-    /// A reload is told in full, and takes what it read of tokens and certificates into use.
-    fn report(&self, operation: &Operation, result: &Result<Done, Refused>) {
+    /// Tells those who watch. A reload is told in full, and takes what it read of tokens and certificates into use.
+    fn report(&self, operation: &Operation, guard: &Guard, result: &Result<Done, Refused>) {
+        let (feed, by) = (&self.shared.feed, &guard.by.who);
+        if let (Operation::Disconnect { upstream, id, .. }, Ok(done)) = (operation, result) {
+            feed.happened(event::disconnect(upstream, id, by, done.cut, done.revision));
+        }
         let Operation::Reload { secrets, .. } = operation else { return };
         self.shared.lifecycle.count_reload(result.is_ok());
+        feed.happened(event::reload(result, by, self.store.revision()));
         match result {
             Ok(Done { store, summary, .. }) => {
                 if let Some(secrets) = secrets {
@@ -157,18 +178,20 @@ impl Controller {
         }
         let before = draft.store.clone();
         let outcome = planned.map(|planned| {
-            let Planned { store, object, cut, summary } = planned;
+            let Planned { store, object, cut, summary, attached } = planned;
             if !ask.guard.validate_only {
                 let what = object.as_ref().map_or_else(String::new, |object| format!(" {object}"));
                 let what = format!("{}{what}", ask.guard.verb);
                 let author = Author { by: &ask.guard.by, at: journal::now(), what };
                 draft.batch.append(journal::step((&before).into(), &store, &author));
                 draft.cut.extend(cut.map(|(backend, _)| backend));
+                draft.steps.push(Step { before: before.clone(), after: store.clone() });
                 draft.store = store.clone();
             }
             let shown = if ask.guard.validate_only { &before } else { &store };
             let revision = revision(shown, object.as_ref());
-            Done { revision, object, before, store, cut: cut.map_or(0, |(_, count)| count), summary }
+            let cut = cut.map_or(0, |(_, count)| count);
+            Done { revision, object, before, store, cut, summary, attached, progress: None }
         });
         let written = call.filter(|_| outcome.as_ref().err().is_none_or(Refused::is_final)).map(|call| {
             let answer: Arc<[u8]> = (call.encode)(outcome.as_ref()).into();
@@ -206,13 +229,17 @@ impl Controller {
             }
             Operation::Reload { config, .. } => {
                 let (store, summary) = store.reload((**config).clone(), guard)?;
-                Ok(Planned { store, object: None, cut: None, summary: Some(summary) })
+                Ok(Planned { summary: Some(summary), ..Planned::of(store, None) })
             }
             Operation::Disconnect { upstream, id, keep_enabled } => {
                 let store = store.disconnect(upstream, id, *keep_enabled, guard)?;
                 let state = self.shared.live.find_backend(upstream, id);
                 let cut = state.map(|state| (state.uid, state.slots.in_flight()));
-                Ok(Planned { store, object: Some(Object::backend(upstream, id)), cut, summary: None })
+                Ok(Planned { cut, ..Planned::of(store, Some(Object::backend(upstream, id))) })
+            }
+            Operation::Drain { upstream, id, plan } => {
+                let (store, attached) = store.drain(upstream, id, plan, guard, journal::now())?;
+                Ok(Planned { attached, ..Planned::of(store, Some(Object::backend(upstream, id))) })
             }
         }
     }
@@ -230,8 +257,8 @@ impl Controller {
             (Some((_, in_flight @ 1..)), Some(object), Busy::Refuse) => {
                 Err(Refused::Busy { object: object.clone(), in_flight })
             }
-            (cut, _, Busy::Cut) => Ok(Planned { store: next, object, cut, summary: None }),
-            _ => Ok(Planned { store: next, object, cut: None, summary: None }),
+            (cut, _, Busy::Cut) => Ok(Planned { cut, ..Planned::of(next, object) }),
+            _ => Ok(Planned::of(next, object)),
         }
     }
 

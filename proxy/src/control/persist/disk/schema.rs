@@ -36,6 +36,7 @@ pub(in super::super) mod tables {
             Table::Overlay => "overlay",
             Table::Revisions => "revisions",
             Table::Disconnected => "disconnected",
+            Table::Drains => "drains",
         })
     }
 }

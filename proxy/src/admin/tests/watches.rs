@@ -1,0 +1,339 @@
+//! Watches and drains as their callers see them.
+
+use std::time::Duration;
+
+use speedmimi_proto::v1::watch_backends_response::Message;
+use speedmimi_proto::v1::watch_config_response::Message as Keys;
+use speedmimi_proto::v1::watch_events_response::Message as Happened;
+use tonic::Streaming;
+
+use super::*;
+
+impl Proxy {
+    async fn watch(&self, watch: v1::WatchOptions) -> Streaming<v1::WatchBackendsResponse> {
+        let request = v1::WatchBackendsRequest { watch: Some(watch), ..Default::default() };
+        self.backends().watch_backends(request).await.expect("it begins").into_inner()
+    }
+
+    async fn drain(
+        &self,
+        request: v1::DrainBackendRequest,
+    ) -> Result<Streaming<v1::DrainBackendResponse>, tonic::Status> {
+        let request = v1::DrainBackendRequest { backend_id: ONE.into(), ..request };
+        Ok(self.backends().drain_backend(request).await?.into_inner())
+    }
+
+    async fn enable(&self) {
+        let enable = v1::EnableBackendRequest { backend_id: ONE.into(), ..Default::default() };
+        self.backends().enable_backend(enable).await.expect("it exists");
+    }
+}
+
+async fn next<T>(stream: &mut Streaming<T>) -> T {
+    stream.message().await.expect("the stream goes on").expect("it is not over")
+}
+
+fn ids(entries: &[v1::BackendEntry]) -> Vec<&str> {
+    entries.iter().filter_map(|entry| entry.backend.as_ref()).map(|backend| backend.id.as_str()).collect()
+}
+
+/// What an event says: its revision, its type, max_conn.
+fn said(message: &v1::WatchBackendsResponse) -> (u64, v1::WatchEventType, Option<i32>) {
+    let Some(Message::Events(events)) = &message.message else { panic!("{message:?}") };
+    let [event] = events.events.as_slice() else { panic!("{message:?}") };
+    let max_conn = event.backend.as_ref().and_then(|entry| entry.backend.as_ref()).and_then(|backend| backend.max_conn);
+    (message.revision, event.r#type(), max_conn)
+}
+
+#[tokio::test]
+async fn a_watch_begins_with_everything_and_goes_on_revision_by_revision() {
+    let proxy = Proxy::start().await;
+    let mut watch = proxy.watch(v1::WatchOptions::default()).await;
+    let first = next(&mut watch).await;
+    let Some(Message::Resync(all)) = &first.message else { panic!("{first:?}") };
+    assert_eq!((first.revision, ids(&all.backends), all.begin, all.end), (1, vec![ONE, "127.0.0.1:82"], true, true));
+    for max_conn in 5..8 {
+        proxy.max_conn(ONE, max_conn, v1::MutationOptions::default()).await.expect("valid");
+    }
+    for (revision, max_conn) in [(2, 5), (3, 6), (4, 7)] {
+        assert_eq!(said(&next(&mut watch).await), (revision, v1::WatchEventType::Updated, Some(max_conn)));
+    }
+    let remove = v1::RemoveBackendRequest { backend_id: "127.0.0.1:82".into(), ..Default::default() };
+    proxy.backends().remove_backend(remove).await.expect("it exists");
+    assert_eq!(said(&next(&mut watch).await), (5, v1::WatchEventType::Removed, None));
+}
+
+#[tokio::test]
+async fn a_resume_goes_on_where_it_was_left_and_at_another_process_begins_anew() {
+    let proxy = Proxy::start().await;
+    let instance = next(&mut proxy.watch(v1::WatchOptions::default()).await).await.instance;
+    for max_conn in 5..8 {
+        proxy.max_conn(ONE, max_conn, v1::MutationOptions::default()).await.expect("valid");
+    }
+    let resume = |resume_instance: &str, revision| v1::WatchOptions {
+        resume_revision: Some(revision),
+        resume_instance: resume_instance.to_owned(),
+        ..Default::default()
+    };
+    let mut watch = proxy.watch(resume(&instance, 2)).await;
+    assert_eq!(said(&next(&mut watch).await).0, 3);
+    assert_eq!(said(&next(&mut watch).await).0, 4);
+    for (other, revision) in [("another", 2), (instance.as_str(), 99)] {
+        let first = next(&mut proxy.watch(resume(other, revision)).await).await;
+        assert!(matches!(first.message, Some(Message::Resync(_))), "{first:?}");
+    }
+    let up_to_date = next(&mut proxy.watch(resume(&instance, 4)).await).await;
+    assert!(matches!(up_to_date.message, Some(Message::Heartbeat(_))) && up_to_date.revision == 4, "{up_to_date:?}");
+}
+
+#[tokio::test]
+async fn what_is_observed_is_told_without_a_revision() {
+    let proxy = Proxy::start().await;
+    let mut watch = proxy.watch(v1::WatchOptions::default()).await;
+    next(&mut watch).await;
+    let mut look = async |wanted: fn(&v1::BackendStatus) -> bool| loop {
+        let message = next(&mut watch).await;
+        let Some(Message::Events(events)) = message.message else { continue };
+        assert_eq!((message.revision, events.observed), (1, true));
+        if events.events[0].backend.as_ref().and_then(|entry| entry.status.as_ref()).is_some_and(wanted) {
+            return;
+        }
+    };
+    proxy.live.find_backend("default", ONE).expect("there").set_health(crate::live::Health::Down);
+    look(|status| status.health() == v1::HealthState::Down).await;
+    let disconnect = v1::DisconnectBackendRequest { backend_id: ONE.into(), ..Default::default() };
+    proxy.backends().disconnect_backend(disconnect).await.expect("it exists");
+    look(|status| status.admin_state() == v1::AdminState::Disabled).await;
+}
+
+#[tokio::test]
+async fn a_watch_outlives_the_time_of_a_call() {
+    let call = Duration::from_millis(100);
+    let proxy = Proxy::start_within(call).await;
+    let options =
+        v1::WatchOptions { heartbeat: Some(prost_types::Duration { seconds: 1, nanos: 0 }), ..Default::default() };
+    let mut watch = proxy.watch(options).await;
+    next(&mut watch).await;
+    let begun = std::time::Instant::now();
+    let beat = next(&mut watch).await;
+    assert!(matches!(beat.message, Some(Message::Heartbeat(_))) && begun.elapsed() > 5 * call, "{beat:?}");
+}
+
+#[tokio::test]
+async fn the_keys_of_the_configuration_and_who_changed_them_are_told() {
+    let proxy = Proxy::start().await;
+    let mut config = ConfigServiceClient::new(proxy.channel.clone());
+    let mut watch = config.watch_config(v1::WatchConfigRequest::default()).await.expect("it begins").into_inner();
+    let Some(Keys::Resync(all)) = next(&mut watch).await.message else { panic!("everything first") };
+    assert!(all.differences.iter().any(|key| key.path.ends_with("127.0.0.1:81.host")), "{all:?}");
+    proxy.max_conn(ONE, 5, v1::MutationOptions::default()).await.expect("valid");
+    let message = next(&mut watch).await;
+    let Some(Keys::Event(event)) = message.message else { panic!("{message:?}") };
+    let [key] = event.differences.as_slice() else { panic!("{event:?}") };
+    assert_eq!((message.revision, key.path.as_str()), (2, "backends.default.127.0.0.1:81.max_conn"));
+    assert_eq!(
+        (key.after.as_deref(), event.objects.as_slice()),
+        (Some("5"), &["backends.default.127.0.0.1:81".into()][..])
+    );
+    assert_eq!(event.origin.map(|origin| (origin.who, origin.revision)), Some(("api".to_owned(), 2)));
+}
+
+#[tokio::test]
+async fn figures_come_at_their_interval_and_end_with_their_object() {
+    let proxy = Proxy::start().await;
+    let mut stats = StatsServiceClient::new(proxy.channel.clone());
+    let of = v1::GetBackendStatsRequest { backend_id: ONE.into(), ..Default::default() };
+    let request = v1::WatchStatsRequest {
+        of: Some(v1::watch_stats_request::Of::Backend(of)),
+        interval: Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 }),
+    };
+    let mut watch = stats.watch_stats(request.clone()).await.expect("it begins").into_inner();
+    for _ in 0..3 {
+        assert_eq!(next(&mut watch).await.revision, 1);
+    }
+    let remove = v1::RemoveBackendRequest { backend_id: ONE.into(), ..Default::default() };
+    proxy.backends().remove_backend(remove).await.expect("it exists");
+    let ended = loop {
+        if let Err(status) = watch.message().await {
+            break status;
+        }
+    };
+    assert_eq!(ended.code(), Code::NotFound);
+    assert_eq!(stats.watch_stats(request).await.expect_err("it is gone").code(), Code::NotFound);
+    let often =
+        v1::WatchStatsRequest { interval: Some(prost_types::Duration { seconds: 0, nanos: 1 }), ..Default::default() };
+    assert_eq!(stats.watch_stats(often).await.expect_err("too often").code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn what_happens_is_told_with_who_did_it() {
+    let proxy = Proxy::start().await;
+    let mut server = ServerServiceClient::new(proxy.channel.clone());
+    let request = v1::WatchEventsRequest {
+        types: vec![v1::EventType::ConfigChanged.into(), v1::EventType::ConfigRefused.into()],
+        ..Default::default()
+    };
+    let mut watch = server.watch_events(request.clone()).await.expect("it begins").into_inner();
+    let begin = next(&mut watch).await;
+    assert!(matches!(begin.message, Some(Happened::Resync(_))), "{begin:?}");
+    proxy.max_conn(ONE, 5, v1::MutationOptions::default()).await.expect("valid");
+    let mut config = ConfigServiceClient::new(proxy.channel.clone());
+    config.reload_config(v1::ReloadConfigRequest::default()).await.expect_err("no file");
+    let event = |message: v1::WatchEventsResponse| match message.message {
+        Some(Happened::Event(event)) => event,
+        other => panic!("{other:?}"),
+    };
+    let changed = event(next(&mut watch).await);
+    assert_eq!(
+        (changed.r#type(), changed.revision, changed.backend_id.as_str()),
+        (v1::EventType::ConfigChanged, 2, ONE)
+    );
+    assert_eq!(changed.who, "api");
+    let refused = event(next(&mut watch).await);
+    assert_eq!((refused.r#type(), refused.severity()), (v1::EventType::ConfigRefused, v1::Severity::Error));
+    let resume =
+        v1::WatchEventsRequest { resume_sequence: Some(changed.sequence), resume_instance: begin.instance, ..request };
+    let mut again = server.watch_events(resume).await.expect("it goes on").into_inner();
+    assert_eq!(event(next(&mut again).await).sequence, refused.sequence);
+}
+
+#[tokio::test]
+async fn places_for_watchers_are_bounded_and_come_back() {
+    let proxy = Proxy::start().await;
+    let mut watches = Vec::new();
+    let refused = loop {
+        // A connection carries a hundred calls.
+        let uri = proxy.uri.clone();
+        let channel = tonic::transport::Endpoint::from_shared(uri).expect("a URI").connect().await.expect("it listens");
+        let mut client = BackendServiceClient::new(channel);
+        let mut refused = None;
+        for _ in 0..90 {
+            match client.watch_backends(v1::WatchBackendsRequest::default()).await {
+                Ok(watch) => watches.push(watch),
+                Err(status) => refused = Some(status),
+            }
+        }
+        if let Some(status) = refused {
+            break status;
+        }
+    };
+    assert_eq!((refused.code(), watches.len()), (Code::ResourceExhausted, crate::control::feed::WATCHERS));
+    assert_eq!(refused.get_error_details().error_info().expect("a reason").reason, "TOO_MANY_WATCHERS");
+    drop(watches);
+    while proxy.backends().watch_backends(v1::WatchBackendsRequest::default()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_drain_closes_the_gate_tells_what_is_left_and_ends() {
+    let proxy = Proxy::start().await;
+    let state = proxy.live.find_backend("default", ONE).expect("there");
+    state.slots.try_acquire().expect("it is free");
+    let request = v1::DrainBackendRequest { then: v1::DrainThen::Disable.into(), ..Default::default() };
+    let mut drain = proxy.drain(request.clone()).await.expect("it begins");
+    let first = next(&mut drain).await;
+    assert_eq!((first.revision, first.phase(), first.remaining), (2, v1::DrainPhase::Draining, 1));
+    assert!(state.slots.is_closed() && !first.attached);
+    let shown = proxy.get(ONE).await.expect("there").status.expect("set");
+    assert_eq!((shown.admin_state(), shown.revision), (v1::AdminState::Draining, 2));
+    for again in [request, v1::DrainBackendRequest::default()] {
+        let mut looking_on = proxy.drain(again).await.expect("it looks on");
+        assert!(next(&mut looking_on).await.attached);
+    }
+    let other = v1::DrainBackendRequest { then: v1::DrainThen::Remove.into(), ..Default::default() };
+    let refused = proxy.drain(other).await.expect_err("it drains otherwise");
+    assert_eq!(refused.get_error_details().error_info().expect("a reason").reason, "DRAINING");
+    state.slots.release();
+    let last = loop {
+        let message = next(&mut drain).await;
+        if message.phase() != v1::DrainPhase::Draining {
+            break message;
+        }
+    };
+    assert_eq!((last.phase(), last.remaining, last.revision), (v1::DrainPhase::Drained, 0, 3));
+    assert!(drain.message().await.expect("it ended well").is_none());
+    let entry = proxy.get(ONE).await.expect("there");
+    assert_eq!(entry.status.map(|status| status.admin_state), Some(v1::AdminState::Disabled.into()));
+    assert_eq!(entry.backend.and_then(|backend| backend.active), Some(false));
+}
+
+#[tokio::test]
+async fn enable_cancels_a_drain_and_disable_and_remove_take_its_place() {
+    for (ended, phase) in [(0, v1::DrainPhase::Cancelled), (1, v1::DrainPhase::Disabled), (2, v1::DrainPhase::Removed)]
+    {
+        let proxy = Proxy::start().await;
+        let state = proxy.live.find_backend("default", ONE).expect("there");
+        state.slots.try_acquire().expect("it is free");
+        let mut drain = proxy.drain(v1::DrainBackendRequest::default()).await.expect("it begins");
+        match ended {
+            0 => proxy.enable().await,
+            1 => {
+                let disable = v1::DisableBackendRequest { backend_id: ONE.into(), ..Default::default() };
+                proxy.backends().disable_backend(disable).await.expect("it exists");
+            }
+            _ => {
+                let remove = v1::RemoveBackendRequest { backend_id: ONE.into(), force: true, ..Default::default() };
+                proxy.backends().remove_backend(remove).await.expect("it exists");
+            }
+        }
+        let mut last = next(&mut drain).await;
+        while let Some(message) = drain.message().await.expect("it ends well") {
+            last = message;
+        }
+        assert_eq!((last.phase(), last.remaining, last.revision), (phase, 1, 3));
+        assert_eq!(state.slots.is_closed(), ended != 0);
+    }
+}
+
+#[tokio::test]
+async fn a_drain_with_nothing_in_flight_is_over_at_once_and_stays_so() {
+    let proxy = Proxy::start().await;
+    let validate = v1::DrainBackendRequest {
+        options: Some(v1::MutationOptions { validate_only: true, ..Default::default() }),
+        ..Default::default()
+    };
+    let mut tried = proxy.drain(validate).await.expect("it could begin");
+    assert_eq!(next(&mut tried).await.phase(), v1::DrainPhase::Validated);
+    for attached in [false, true] {
+        let mut drain = proxy.drain(v1::DrainBackendRequest::default()).await.expect("it begins");
+        let mut last = next(&mut drain).await;
+        while let Some(message) = drain.message().await.expect("it ends well") {
+            last = message;
+        }
+        assert_eq!((last.phase(), last.attached, last.revision), (v1::DrainPhase::Drained, attached, 2));
+        let status = proxy.get(ONE).await.expect("there").status.expect("set");
+        assert_eq!(status.admin_state(), v1::AdminState::Draining);
+    }
+    proxy.enable().await;
+    assert_eq!(proxy.get(ONE).await.expect("there").status.expect("set").admin_state(), v1::AdminState::Enabled);
+    let conflict = v1::DrainBackendRequest {
+        options: Some(v1::MutationOptions { expected_revision: Some(1), ..Default::default() }),
+        ..Default::default()
+    };
+    assert_eq!(proxy.drain(conflict).await.expect_err("it is at 3").code(), Code::Aborted);
+}
+
+#[tokio::test]
+async fn at_a_deadline_that_keeps_a_drain_is_overdue_and_ends_with_the_last() {
+    let proxy = Proxy::start().await;
+    let state = proxy.live.find_backend("default", ONE).expect("there");
+    state.slots.try_acquire().expect("it is free");
+    let request = v1::DrainBackendRequest {
+        deadline: Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 }),
+        then: v1::DrainThen::Remove.into(),
+        ..Default::default()
+    };
+    let mut drain = proxy.drain(request).await.expect("it begins");
+    while next(&mut drain).await.phase() != v1::DrainPhase::Overdue {}
+    assert_eq!(state.slots.in_flight(), 1, "it goes on");
+    state.slots.release();
+    let mut last = v1::DrainPhase::Unspecified;
+    while let Some(message) = drain.message().await.expect("it ends well") {
+        last = message.phase();
+    }
+    assert_eq!(last, v1::DrainPhase::Drained);
+    assert_eq!(proxy.get(ONE).await.expect_err("it is gone").code(), Code::NotFound);
+    let close = v1::DrainBackendRequest { on_deadline: v1::DrainDeadline::Close.into(), ..Default::default() };
+    assert_eq!(proxy.drain(close).await.expect_err("when?").code(), Code::InvalidArgument);
+}

@@ -1,0 +1,123 @@
+//! `WatchBackends`.
+
+use prost::Message as _;
+use speedmimi_proto::v1;
+use speedmimi_proto::v1::watch_backends_response::Message;
+use tonic::Status;
+
+use super::revisions::{Begin, Teller, Told, run};
+use super::{PART, Stream};
+use crate::admin::status::Violations;
+use crate::admin::{caller, entry};
+use crate::control::feed::{Became, Record, Seen};
+use crate::control::{Caller, Control, Object, Scope, View};
+
+/// Begins a watch.
+pub(in crate::admin) fn watch(
+    control: &Control,
+    by: &Caller,
+    request: v1::WatchBackendsRequest,
+) -> Result<Stream<v1::WatchBackendsResponse>, Status> {
+    let v1::WatchBackendsRequest { upstream, backend_id, watch } = request;
+    let mut violations = Violations::default();
+    let begin = Begin::new(watch, &mut violations);
+    violations.check()?;
+    let upstream = if upstream.is_empty() && !backend_id.is_empty() { "default".to_owned() } else { upstream };
+    if !upstream.is_empty() {
+        caller::may(by, &upstream)?;
+    }
+    run(control, begin, Wanted { upstream, backend_id, own: by.scope.clone() })
+}
+
+/// The backends that are wanted; empty is all.
+struct Wanted {
+    upstream: String,
+    backend_id: String,
+    /// What the caller may see of them.
+    own: Scope,
+}
+
+impl Wanted {
+    fn wants(&self, upstream: &str, id: &str) -> bool {
+        self.own.has(upstream)
+            && (self.upstream.is_empty() || self.upstream == upstream)
+            && (self.backend_id.is_empty() || self.backend_id == id)
+    }
+
+    fn events(&self, record: &Record) -> Option<v1::BackendEvents> {
+        let event =
+            |kind: v1::WatchEventType, backend| v1::BackendEvent { r#type: kind.into(), backend: Some(backend) };
+        let told = |became| match became {
+            Became::Added => v1::WatchEventType::Added,
+            Became::Updated => v1::WatchEventType::Updated,
+            Became::Removed => v1::WatchEventType::Removed,
+        };
+        let wanted = |seen: &Seen| self.wants(&seen.upstream, &seen.backend.id);
+        match record {
+            Record::Observed { seen, .. } => {
+                let events = vec![event(v1::WatchEventType::Updated, entry::seen(seen))];
+                wanted(seen).then_some(v1::BackendEvents { events, observed: true })
+            }
+            Record::Revision { what, .. } => {
+                let what = what.as_ref()?;
+                let gone = what.objects.iter().filter_map(|(object, became)| match object {
+                    Object::Backend { upstream, id } if *became == Became::Removed && self.wants(upstream, id) => {
+                        Some(event(v1::WatchEventType::Removed, names(upstream, id)))
+                    }
+                    _ => None,
+                });
+                let there = what.backends.iter().filter(|(_, seen)| wanted(seen));
+                let there = there.map(|(became, seen)| event(told(*became), entry::seen(seen)));
+                let events: Vec<_> = gone.chain(there).collect();
+                (!events.is_empty()).then_some(v1::BackendEvents { events, observed: false })
+            }
+        }
+    }
+}
+
+impl Teller for Wanted {
+    type Message = v1::WatchBackendsResponse;
+
+    fn snapshot(&self, control: &Control, view: &View) -> Vec<Self::Message> {
+        let groups = view.store.config().upstreams.iter();
+        let all = groups.flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)));
+        let wanted = all.filter(|(name, backend)| self.wants(name, &backend.id));
+        let mut parts = vec![v1::BackendResync { begin: true, ..v1::BackendResync::default() }];
+        let mut bytes = 0;
+        for (name, backend) in wanted {
+            let entry = entry::seen(&Seen::of(&view.store, control.live(), name, backend));
+            if bytes > PART {
+                parts.push(v1::BackendResync::default());
+                bytes = 0;
+            }
+            bytes += entry.encoded_len();
+            parts.last_mut().expect("it begins with one").backends.push(entry);
+        }
+        parts.last_mut().expect("it begins with one").end = true;
+        let (revision, instance) = (view.store.revision(), control.feed().instance());
+        parts.into_iter().map(|part| message(instance, revision, Message::Resync(part))).collect()
+    }
+
+    fn tell(&self, instance: &str, record: &Record) -> Told<Self::Message> {
+        if matches!(record, Record::Revision { what: None, .. }) {
+            return Told::TooMuch;
+        }
+        match self.events(record) {
+            Some(events) => Told::Message(message(instance, record.revision(), Message::Events(events))),
+            None => Told::Nothing,
+        }
+    }
+
+    fn heartbeat(&self, instance: &str, revision: u64) -> Self::Message {
+        message(instance, revision, Message::Heartbeat(v1::Heartbeat {}))
+    }
+}
+
+fn message(instance: &str, revision: u64, message: Message) -> v1::WatchBackendsResponse {
+    v1::WatchBackendsResponse { revision, instance: instance.to_owned(), message: Some(message) }
+}
+
+fn names(upstream: &str, id: &str) -> v1::BackendEntry {
+    let backend = v1::Backend { id: id.to_owned(), ..v1::Backend::default() };
+    v1::BackendEntry { upstream: upstream.to_owned(), backend: Some(backend), status: None }
+}

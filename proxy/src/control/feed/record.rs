@@ -1,0 +1,106 @@
+//! From two states to the record of what lies between them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use speedmimi_model::{Backend, Object, diff_of};
+
+use super::{Became, Record, Seen, Touched};
+use crate::control::store::Store;
+use crate::live::{Health, Live};
+
+/// Objects in a record, at most; above it, watchers have to look at everything anew.
+const OBJECTS: usize = 64;
+/// Bytes of a record, at most; the same above it.
+const BYTES: usize = 64 << 10;
+/// What an object, a backend or a difference costs besides its texts.
+const EACH: usize = 256;
+
+/// The record of one revision.
+pub(super) fn of(before: &Store, after: &Store, live: &Live) -> Record {
+    let made = after.made();
+    let record =
+        |what| Record::Revision { revision: after.revision(), by: made.by.clone(), at: SystemTime::now(), what };
+    if made.touched.len() > OBJECTS {
+        return record(None);
+    }
+    let objects: Vec<_> =
+        made.touched.iter().filter_map(|object| Some((object.clone(), became(before, after, object)?))).collect();
+    let backends = objects.iter().filter_map(|(object, became)| match object {
+        Object::Backend { upstream, id } => {
+            let backend = after.config().backend(upstream, id)?;
+            Some((*became, Seen::of(after, live, upstream, backend)))
+        }
+        _ => None,
+    });
+    let backends = backends.collect();
+    let differences = diff_of(before.config(), after.config(), &made.touched);
+    let touched = Touched { objects, backends, differences };
+    let fits = touched.bytes() <= BYTES;
+    record(fits.then_some(touched))
+}
+
+fn became(before: &Store, after: &Store, object: &Object) -> Option<Became> {
+    match (before.config().contains(object), after.config().contains(object)) {
+        (false, true) => Some(Became::Added),
+        (true, true) => Some(Became::Updated),
+        (true, false) => Some(Became::Removed),
+        (false, false) => None,
+    }
+}
+
+impl Record {
+    /// The revision in force when it was made.
+    pub fn revision(&self) -> u64 {
+        match self {
+            Self::Revision { revision, .. } | Self::Observed { revision, .. } => *revision,
+        }
+    }
+
+    /// What it costs to keep, near enough.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Revision { by, what, .. } => {
+                EACH + by.who.len() + by.from.len() + what.as_ref().map_or(0, Touched::bytes)
+            }
+            Self::Observed { seen, .. } => EACH + seen.bytes(),
+        }
+    }
+}
+
+impl Touched {
+    fn bytes(&self) -> usize {
+        let objects: usize = self.objects.iter().map(|(object, _)| EACH / 2 + object.name().len()).sum();
+        let backends: usize = self.backends.iter().map(|(_, seen)| seen.bytes()).sum();
+        let value = |value: &Option<serde_json::Value>| value.as_ref().map_or(0, |value| value.to_string().len());
+        let differences = self
+            .differences
+            .iter()
+            .map(|difference| EACH + 2 * difference.path.len() + value(&difference.old) + value(&difference.new));
+        objects + backends + differences.sum::<usize>()
+    }
+}
+
+impl Seen {
+    /// A backend of a state as it is now.
+    pub fn of(store: &Store, live: &Live, upstream: &str, backend: &Backend) -> Self {
+        let state = live.find_backend(upstream, &backend.id);
+        let now = live.origin.elapsed().as_millis() as u64;
+        let left = state.as_ref().and_then(|state| state.passive.until().checked_sub(now)).filter(|&left| left > 0);
+        Self {
+            upstream: upstream.to_owned(),
+            backend: Arc::new(backend.clone()),
+            admin: store.admin_of(upstream, backend),
+            health: state.map_or(Health::Unknown, |state| state.health()),
+            ejected_until: left.map(|left| SystemTime::now() + Duration::from_millis(left)),
+            revision: store.revision_of(&Object::backend(upstream, &backend.id)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let Backend { id, name, host, labels, health_check, .. } = &*self.backend;
+        let labels: usize = labels.iter().map(|(key, value)| 64 + key.len() + value.len()).sum();
+        let check = health_check.as_ref().map_or(0, |check| EACH + check.path.len());
+        EACH + self.upstream.len() + id.len() + name.as_ref().map_or(0, String::len) + host.len() + labels + check
+    }
+}

@@ -1,0 +1,179 @@
+//! Draining a backend: what is left is counted exactly, nothing new is let in, and it goes on without whoever asked.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use speedmimi_proto::v1::*;
+use tonic::Streaming;
+
+use crate::harness::{
+    Backend as Origin, Client, Config, EVENT_STREAM, Management, Next, Process, Proxy, SPEEDCTL, chunk, eventually,
+    named,
+};
+
+const STREAMS: u64 = 100;
+
+/// An event stream whose n-th request takes (n + 1) × `step`; then it ends well.
+fn streams(step: Duration) -> Origin {
+    let count = AtomicU64::new(0);
+    Origin::serve(move |_, conn| {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        conn.write(EVENT_STREAM)?;
+        conn.write(chunk("data: begin\n\n"))?;
+        if !conn.work(step * (n as u32 + 1)) {
+            return Ok(Next::Close);
+        }
+        conn.write_last("0\r\n\r\n")?;
+        Ok(Next::Keep)
+    })
+}
+
+/// That many streams, each with its first event here.
+fn open(proxy: &Proxy, count: u64) -> Vec<Client> {
+    (0..count)
+        .map(|_| {
+            let mut client = proxy.client();
+            client.send("GET / HTTP/1.1\r\nHost: e2e.test\r\nAccept: text/event-stream\r\n\r\n");
+            client
+        })
+        .collect()
+}
+
+fn next(management: &Management, stream: &mut Streaming<DrainBackendResponse>) -> Option<DrainBackendResponse> {
+    let next = async { stream.message().await.map(tonic::Response::new) };
+    management.call(next).expect("it goes on")
+}
+
+fn drain(management: &Management, request: DrainBackendRequest) -> Streaming<DrainBackendResponse> {
+    let request = DrainBackendRequest { backend_id: "b1".into(), ..request };
+    management.call(management.backends().drain_backend(request)).expect("it begins")
+}
+
+fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+#[test]
+fn what_is_left_is_counted_exactly_and_the_deadline_closes_exactly_the_survivors() {
+    let step = Duration::from_millis(60);
+    let (first, second) = (streams(step), named("b2"));
+    let proxy = Proxy::start(&Config::one(first.address()));
+    let management = proxy.management();
+    let clients = open(&proxy, STREAMS);
+    eventually("all streams go on, or are over", || first.flight().total() == STREAMS);
+    let other = Backend {
+        id: "b2".into(),
+        host: Some("127.0.0.1".into()),
+        port: Some(second.address().port().into()),
+        ..Backend::default()
+    };
+    management.add(other).expect("a valid backend");
+    let request = DrainBackendRequest {
+        deadline: seconds(3),
+        on_deadline: DrainDeadline::Close.into(),
+        then: DrainThen::Remove.into(),
+        ..Default::default()
+    };
+    let mut looking = drain(&management, request);
+    let begun = next(&management, &mut looking).expect("a first message");
+    assert_eq!((begun.phase(), begun.attached), (DrainPhase::Draining, false));
+    for _ in 0..20 {
+        assert_eq!(proxy.get("/").text(), "b2", "no new exchange after the acknowledgement");
+    }
+    let (mut last, mut heard) = (begun, Instant::now());
+    let ended = loop {
+        // What the backend counts lies between what it counted before and after the message was on its way.
+        let most = first.flight().current() as u32;
+        let Some(message) = next(&management, &mut looking) else { break last };
+        assert!(heard.elapsed() < Duration::from_millis(1500), "at least one a second");
+        heard = Instant::now();
+        let least = first.flight().current() as u32;
+        if message.phase() == DrainPhase::Draining {
+            // A slot is free a moment after the backend has ended, and a message on its way for another.
+            assert!(message.remaining <= most + 5 && message.remaining >= least, "{message:?}");
+            assert!(message.oldest_age.is_some(), "{message:?}");
+        }
+        assert!(message.remaining <= last.remaining, "it only falls: {message:?}");
+        last = message;
+    };
+    assert_eq!((ended.phase(), ended.remaining), (DrainPhase::Drained, 0));
+    assert_eq!(first.flight().total(), STREAMS, "nothing new was let in");
+    let whole = clients.into_iter().filter_map(|mut client| client.try_response("GET").ok()).count() as u64;
+    assert_eq!(whole + first.flight().closed(), STREAMS, "exactly the survivors are closed: {ended:?}");
+    // One that ends by itself in the moment of the deadline may be counted as closed.
+    let closed = u64::from(ended.closed);
+    assert!((first.flight().closed()..=first.flight().closed() + 1).contains(&closed), "{ended:?}");
+    assert!(closed > 10 && whole > 10, "{ended:?}");
+    let gone = GetBackendRequest { backend_id: "b1".into(), ..Default::default() };
+    assert!(management.call(management.backends().get_backend(gone)).is_err(), "it is removed");
+    proxy.assert_at_rest();
+}
+
+#[test]
+fn a_drain_goes_on_when_whoever_asked_is_killed() {
+    let first = streams(Duration::from_millis(20));
+    let proxy = Proxy::start(&Config::one(first.address()));
+    let management = proxy.management();
+    let clients = open(&proxy, STREAMS);
+    eventually("all streams go on, or are over", || first.flight().total() == STREAMS);
+    let endpoint = format!("http://{}", proxy.grpc_address());
+    let args = ["--endpoint", &endpoint, "backend", "drain", "b1", "--then", "disable"];
+    let mut speedctl = Process::start(Command::new(SPEEDCTL).args(args));
+    speedctl.out_line("how far it is", |line| line.contains("b1 draining: ").then_some(()));
+    speedctl.signal(Signal::KILL);
+    speedctl.wait_exit();
+    let again = next(&management, &mut drain(&management, DrainBackendRequest::default())).expect("a message");
+    assert!(again.attached && again.then() == DrainThen::Disable, "{again:?}");
+    eventually("it is drained, and disabled then", || management.backend("b1").active == Some(false));
+    for mut client in clients {
+        client.response().assert_forwarded(200);
+    }
+    assert_eq!(management.status("b1").admin_state(), AdminState::Disabled);
+    proxy.assert_at_rest();
+}
+
+#[test]
+fn enable_cancels_a_drain_and_its_deadline() {
+    let first = streams(Duration::from_millis(700));
+    let proxy = Proxy::start(&Config::one(first.address()));
+    let management = proxy.management();
+    let mut clients = open(&proxy, 2);
+    eventually("both go on", || first.flight().current() == 2);
+    let request =
+        DrainBackendRequest { deadline: seconds(1), on_deadline: DrainDeadline::Close.into(), ..Default::default() };
+    let mut looking = drain(&management, request);
+    assert_eq!(next(&management, &mut looking).map(|message| message.phase()), Some(DrainPhase::Draining));
+    proxy.get("/").assert_refused(503, "no_backend");
+    management.enable("b1");
+    let mut last = None;
+    while let Some(message) = next(&management, &mut looking) {
+        last = Some(message.phase());
+    }
+    assert_eq!(last, Some(DrainPhase::Cancelled));
+    for client in &mut clients {
+        client.response().assert_forwarded(200);
+    }
+    proxy.assert_at_rest();
+}
+
+#[test]
+fn a_reload_that_removes_the_backend_ends_its_drain() {
+    let (first, second) = (streams(Duration::from_millis(1500)), named("b2"));
+    let proxy = Proxy::start(&Config::one(first.address()));
+    let management = proxy.management();
+    let mut clients = open(&proxy, 1);
+    eventually("it goes on", || first.flight().current() == 1);
+    let mut looking = drain(&management, DrainBackendRequest::default());
+    next(&management, &mut looking).expect("it begins");
+    proxy.rewrite(&Config::new().backend("b2", second.address()).yaml());
+    management.reload().expect("a valid file");
+    let mut last = None;
+    while let Some(message) = next(&management, &mut looking) {
+        last = Some(message.phase());
+    }
+    assert_eq!(last, Some(DrainPhase::Removed));
+    assert_eq!(proxy.get("/").text(), "b2");
+    clients[0].response().assert_forwarded(200);
+}
