@@ -172,9 +172,11 @@ async fn until_stopped(signals: &mut Signals, control: &Control, error_log: &Err
     let mut stopping = control.lifecycle().watch_stopping();
     loop {
         let asked = tokio::select! {
-            asked = signals.next() => asked,
-            // The sender lives as long as the process.
+            // First: a signal that comes while the API has begun the end is the first one during it, and is counted
+            // there. The sender lives as long as the process.
+            biased;
             _ = stopping.changed() => return,
+            asked = signals.next() => asked,
         };
         match asked {
             Asked::Stop => {
