@@ -51,6 +51,12 @@ fn drain(management: &Management, request: DrainBackendRequest) -> Streaming<Dra
     management.call(management.backends().drain_backend(request)).expect("it begins")
 }
 
+/// Seconds since the drain began.
+fn since(message: &DrainBackendResponse) -> f64 {
+    let elapsed = message.elapsed.expect("since when");
+    elapsed.seconds as f64 + f64::from(elapsed.nanos) / 1e9
+}
+
 fn seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })
 }
@@ -82,30 +88,35 @@ fn what_is_left_is_counted_exactly_and_the_deadline_closes_exactly_the_survivors
     for _ in 0..20 {
         assert_eq!(proxy.get("/").text(), "b2", "no new exchange after the acknowledgement");
     }
-    let (mut last, mut heard) = (begun, Instant::now());
+    let (mut last, mut exact) = (begun, 0);
     let ended = loop {
-        // What the backend counts lies between what it counted before and after the message was on its way.
+        // What the proxy counts lies between what the backend counted before and after the message was on its way.
         let most = first.flight().current() as u32;
+        let asked = Instant::now();
         let Some(message) = next(&management, &mut looking) else { break last };
-        assert!(heard.elapsed() < Duration::from_millis(1500), "at least one a second");
-        heard = Instant::now();
         let least = first.flight().current() as u32;
-        if message.phase() == DrainPhase::Draining {
-            // A slot is free a moment after the backend has ended, and a message on its way for another.
-            assert!(message.remaining <= most + 5 && message.remaining >= least, "{message:?}");
-            assert!(message.oldest_age.is_some(), "{message:?}");
-        }
+        assert!(since(&message) - since(&last) < 1.5, "at least one a second: {last:?} {message:?}");
         assert!(message.remaining <= last.remaining, "it only falls: {message:?}");
+        if message.phase() == DrainPhase::Draining {
+            assert!(message.remaining >= least && message.oldest_age.is_some(), "{message:?}, {least} at the backend");
+            // One that was waited for is not of long before.
+            if asked.elapsed() > Duration::from_millis(20) {
+                assert!(message.remaining <= most + 5, "{message:?}, {most} at the backend");
+                exact += 1;
+            }
+        }
         last = message;
     };
+    assert!(exact > 3, "{exact} messages were compared");
     assert_eq!((ended.phase(), ended.remaining), (DrainPhase::Drained, 0));
     assert_eq!(first.flight().total(), STREAMS, "nothing new was let in");
     let whole = clients.into_iter().filter_map(|mut client| client.try_response("GET").ok()).count() as u64;
-    assert_eq!(whole + first.flight().closed(), STREAMS, "exactly the survivors are closed: {ended:?}");
-    // One that ends by itself in the moment of the deadline may be counted as closed.
-    let closed = u64::from(ended.closed);
-    assert!((first.flight().closed()..=first.flight().closed() + 1).contains(&closed), "{ended:?}");
-    assert!(closed > 10 && whole > 10, "{ended:?}");
+    let (cut, closed) = (STREAMS - whole, u64::from(ended.closed));
+    assert!(cut > 10 && whole > 10, "{ended:?}, {whole} whole");
+    // One stream may end by itself in the very moment of the deadline: after it was counted and before it was cut, or
+    // cut when the backend has written its end.
+    assert!((cut..=cut + 1).contains(&closed), "exactly the survivors are closed: {ended:?}, {whole} whole");
+    eventually("the backend sees them closed", || (cut - 1..=cut).contains(&first.flight().closed()));
     let gone = GetBackendRequest { backend_id: "b1".into(), ..Default::default() };
     assert!(management.call(management.backends().get_backend(gone)).is_err(), "it is removed");
     proxy.assert_at_rest();
