@@ -139,6 +139,11 @@ fn fill(message: &mut DynamicMessage, kind: &MessageDescriptor, object: &str) {
                 inner.set_field_by_name("validate_only", Value::Bool(true));
                 Value::Message(inner)
             }
+            ("backend" | "filter", Some(nested)) if nested.get_field_by_name("upstream").is_some() => {
+                let mut inner = DynamicMessage::new(nested.clone());
+                fill(&mut inner, &nested, object);
+                Value::Message(inner)
+            }
             ("backend", Some(backend)) => {
                 let mut inner = DynamicMessage::new(backend);
                 inner.set_field_by_name("id", text("b1"));
@@ -156,6 +161,13 @@ fn fill(message: &mut DynamicMessage, kind: &MessageDescriptor, object: &str) {
         };
         message.set_field(&field, value);
     }
+}
+
+/// Whether a request can name an upstream, or a route to one.
+fn names_one(kind: &MessageDescriptor) -> bool {
+    let inside = |name: &str| kind.get_field_by_name(name)?.kind().as_message().map(names_one);
+    ["upstream", "route"].iter().any(|name| kind.get_field_by_name(name).is_some())
+        || ["backend", "filter"].into_iter().any(|name| inside(name).unwrap_or_default())
 }
 
 /// Messages as bytes.
@@ -216,7 +228,7 @@ fn nobody_does_more_than_their_role_and_their_upstreams_allow() {
         for who in KNOWN {
             for object in OBJECTS {
                 // By the name of an upstream, or of a route to one.
-                let names = ["upstream", "route"].iter().any(|name| method.input().get_field_by_name(name).is_some());
+                let names = names_one(&method.input());
                 let foreign = who.limited && (verb.reach == Reach::Whole || (names && object != "owned"));
                 let denied = !who.has(verb.right) || foreign;
                 // It would end the bench.
@@ -406,7 +418,11 @@ fn a_change_is_put_down_with_who_and_what_it_was_before() {
         assert!(line["object"].as_str().is_some_and(|object| object.contains("b1")), "{line}");
         assert!(line["verb"].as_str().is_some_and(|verb| verb.starts_with("speedmimi.v1.BackendService/")), "{line}");
     }
-    assert_eq!((&done["before"], &done["after"]), (&"max_conn=0".into(), &"max_conn=7".into()), "{done}");
+    assert_eq!(
+        (&done["before"], &done["after"]),
+        (&"backends.default.b1.max_conn=0".into(), &"backends.default.b1.max_conn=7".into()),
+        "{done}"
+    );
     assert_eq!((&done["result"], &done["validate_only"]), (&"ok".into(), &false.into()), "{done}");
     assert!(done["revision"].is_u64() && tried["validate_only"] == true, "{done} {tried}");
     assert_eq!(refused["result"], "refused", "{refused}");

@@ -22,7 +22,7 @@ pub(super) use schema::tables;
 /// The longest key or value, in bytes. A configuration is far below; beyond, a mistake is more likely than a need.
 pub(super) const MOST: usize = 64 << 20;
 /// Memory for pages of the database, in bytes: the requests of a day are looked up from the disk.
-const CACHE: usize = 16 << 20;
+const CACHE: usize = 2 << 20;
 
 /// A store on a medium.
 pub(super) struct Disk<M: Medium> {
