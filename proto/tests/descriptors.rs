@@ -8,7 +8,7 @@ use prost_types::{
 
 /// Calls that change what the proxy does, and so make or show a revision. What is in neither list is a fault of the
 /// test: whoever adds a call decides here what it is.
-const MUTATIONS: [&str; 16] = [
+const MUTATIONS: [&str; 17] = [
     "AddBackend",
     "UpdateBackend",
     "RemoveBackend",
@@ -25,11 +25,13 @@ const MUTATIONS: [&str; 16] = [
     "ApplyConfig",
     "ReloadConfig",
     "ClearOverlay",
+    "RollbackConfig",
 ];
 /// Calls that do something to the process and leave the configuration as it is: no revision, but they can be tried.
 const ACTS: [&str; 3] = ["KillStreams", "SetLogLevel", "DrainServer"];
 /// Calls that change nothing an operator would have to undo.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 19] = [
+    "ListRevisions",
     "ListStreams",
     "ExplainPick",
     "ListBackends",
