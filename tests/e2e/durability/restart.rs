@@ -2,7 +2,8 @@
 
 use rustix::process::Signal;
 use speedmimi_proto::v1::{
-    GetServerInfoRequest, ListRevisionsRequest, MutationOptions, RollbackConfigRequest, UpdateBackendRequest,
+    AdminState, DrainBackendRequest, DrainThen, GetServerInfoRequest, ListRevisionsRequest, MutationOptions,
+    RollbackConfigRequest, UpdateBackendRequest,
 };
 
 use super::mutation::{FILE, Mutation};
@@ -159,4 +160,36 @@ fn without_a_place_changes_end_with_the_process_and_that_is_said() {
     proxy.wait_exit();
     proxy = proxy.restart();
     assert_eq!(proxy.management().backend("b1").max_conn, Some(0));
+}
+
+#[test]
+fn a_drain_goes_on_after_a_kill_and_does_what_was_to_be_done_then() {
+    let gate = crate::harness::Gate::default();
+    let (one, two) = (crate::harness::gated("b1", &gate), named("b2"));
+    let config = crate::harness::Config::new().backend("b1", one.address()).backend("b2", two.address()).top(state());
+    let mut proxy = Proxy::start(&config);
+    let management = proxy.management();
+    management.disable("b2");
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: e2e.test\r\n\r\n");
+    crate::harness::eventually("b1 is at work", || one.flight().current() == 1);
+    management.enable("b2");
+    let request = DrainBackendRequest {
+        backend_id: "b1".into(),
+        then: DrainThen::Disable.into(),
+        ..DrainBackendRequest::default()
+    };
+    let progress = management.call(management.backends().drain_backend(request)).expect("it begins");
+    assert_eq!(management.status("b1").admin_state(), AdminState::Draining);
+    proxy.signal(Signal::KILL);
+    proxy.wait_exit();
+    drop(progress);
+    gate.open();
+    proxy = proxy.restart();
+    let management = proxy.management();
+    crate::harness::eventually("nothing is left, and it is disabled", || {
+        management.status("b1").admin_state() == AdminState::Disabled
+    });
+    assert_eq!(management.backend("b1").active, Some(false));
+    assert_eq!(proxy.get("/").text(), "b2");
 }
