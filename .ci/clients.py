@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,15 +38,31 @@ class Example:
     """Two backends, and a proxy that knows the first of them."""
 
     def __init__(self, program, work):
-        self.work, self.processes = work, []
-        said = self.start([program, "backend", "--port", "0 0"])
+        self.program, self.work, self.processes, self.stream = program, work, [], None
+
+    def __enter__(self):
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        codes = self.end()
+        if any(codes):
+            fail(f"proxy and backends ended with {codes} instead of 0")
+
+    def begin(self):
+        said = self.start([self.program, "backend", "--port", "0 0"])
         one, two = (re.search(r"127\.0\.0\.1:(\d+)", said.readline())[1] for _ in range(2))
         config = next(text for language, text in blocks("README") if language == "yaml").replace("8081", one)
         config += "server: {host: 127.0.0.1, port: 0}\ngrpc: {port: 0}\nadmin: {port: 0}\nstate: {dir: state}\n"
-        (work / "first.yaml").write_text(config)
-        announced = json.loads(self.start([program, "run", "-c", "first.yaml", "--announce"]).readline() or "{}")
+        (self.work / "first.yaml").write_text(config)
+        announced = self.start([self.program, "run", "-c", "first.yaml", "--announce"]).readline()
         if not announced:
-            fail(f"the proxy did not start: {(work / 'log').read_text()}")
+            fail(f"the proxy did not start: {(self.work / 'log').read_text()}")
+        announced = json.loads(announced)
         self.ports = {"8081": one, "8082": two, "9090": announced["grpc"].rsplit(":", 1)[1]}
         # What the drain waits for.
         self.stream = urllib.request.urlopen(f"http://{announced['listeners']['main']}/sse", timeout=10)
@@ -57,20 +74,23 @@ class Example:
         self.processes.append(process)
         return process.stdout
 
+    def end(self):
+        """Stops everything, the proxy first; with which codes it ended."""
+        if self.stream:
+            self.stream.close()
+        codes = []
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                codes.append(process.wait(timeout=20))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                codes.append(process.wait())
+        return codes
+
     def adapt(self, text):
         """The ports of the page become those that are in use."""
         return re.sub(r"\b(?:8081|8082|9090)\b", lambda found: self.ports[found[0]], text)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stream.close()
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            if process.wait(timeout=20) != 0:
-                fail(f"{process.args} ended with {process.returncode}")
 
 
 def run(page, program, tools):
@@ -90,19 +110,10 @@ def run(page, program, tools):
         # What installs was done before, for good; of grpcurl.md, sh is the program.
         prepare = [text for kind, text in found if kind == "sh" and language != "sh" and " install " not in text]
         (work / file).write_text(example.adapt("\n".join(text for kind, text in found if kind == language)))
-        path = f"{tools}/venv/bin:{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": f"{tools}/venv/bin:{os.environ['PATH']}"}
         output = ""
         for words in [*(["bash", "-euc", text] for text in prepare), [*command, file]]:
-            with subprocess.Popen(
-                words, cwd=work, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            ) as process:
-                try:
-                    output += process.communicate(timeout=90)[0]
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    fail(f"{page}.md: not done after 90 s\n{output}{process.communicate()[0]}")
-            if process.returncode != 0:
-                fail(f"{page}.md: {' '.join(words)} ended with {process.returncode}\n{output}")
+            output += execute(page, words, work, environment)
         promised = [line.strip() for kind, text in found if kind == "text" for line in text.splitlines()]
         at = 0
         for promise in map(example.adapt, promised):
@@ -111,6 +122,24 @@ def run(page, program, tools):
                 fail(f"{page}.md: {promise!r} is not printed, or not behind the line before it\n{output}")
             at = begin + len(promise)
     return len(promised)
+
+
+def execute(page, words, work, environment):
+    """What a command prints; it must end well, and soon."""
+    output = work / "output"
+    with open(output, "w") as file:
+        process = subprocess.Popen(
+            words, cwd=work, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            code = process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            code = "nothing after 90 s"
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if code != 0:
+        fail(f"{page}.md: {' '.join(words)} ended with {code}\n{output.read_text()}")
+    return output.read_text()
 
 
 def main(program, tools):
