@@ -1,5 +1,6 @@
 //! What README.md and docs/ promise about files is true.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,22 +36,25 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn the_life_of_a_request_names_symbols_that_exist() {
-    let text = fs::read_to_string(root().join("docs/life-of-a-request.md")).expect("UTF-8");
+fn the_lives_of_a_request_and_of_a_change_name_symbols_that_exist() {
     let mut sources = String::new();
-    for room in ["proxy/src", "policy/src", "http1/src", "model/src"] {
+    for room in ["proxy/src", "policy/src", "http1/src", "model/src", "ctl/src"] {
         read_all(&root().join(room), &mut sources);
     }
-    // What stands between backticks and looks like a symbol: its last part must occur as a word in the sources.
-    let missing: Vec<_> = text
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|code| code.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':'))
-        .filter_map(|code| code.rsplit("::").next())
-        .filter(|word| !sources.split(|c: char| !c.is_alphanumeric() && c != '_').any(|known| known == *word))
-        .collect();
-    assert!(missing.is_empty(), "docs/life-of-a-request.md names what is not there: {missing:?}");
+    let known: HashSet<_> = sources.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let mut missing = Vec::new();
+    for name in ["docs/life-of-a-request.md", "docs/life-of-a-change.md"] {
+        let text = fs::read_to_string(root().join(name)).expect("UTF-8");
+        // What stands between backticks and looks like a symbol: its last part must occur as a word in the sources.
+        let symbols = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|code| code.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':'))
+            .filter_map(|code| code.rsplit("::").next());
+        missing.extend(symbols.filter(|word| !known.contains(word)).map(|word| format!("{name}: {word}")));
+    }
+    assert!(missing.is_empty(), "documents name what is not there: {missing:?}");
 }
 
 #[test]
