@@ -108,7 +108,7 @@ pub(crate) fn drain(name: &str, message: &DrainBackendResponse) -> View {
             }
             line.push_str(&format!(", {} since it began", span(message.elapsed.as_ref())));
             if let Some(deadline) = &message.deadline {
-                let what = if message.on_deadline() == DrainDeadline::Close { "are closed" } else { "are late" };
+                let what = if message.on_deadline() == DrainDeadline::Close { "are closed" } else { "may go on" };
                 line.push_str(&format!(", what is left at {} {what}", moment(Some(deadline))));
             }
         }

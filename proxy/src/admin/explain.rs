@@ -51,7 +51,10 @@ pub(super) async fn explain(
     if let Some(pick) = pick {
         let winner = pick.winner.ok();
         let candidates = pick.backends.iter().enumerate();
-        response.candidates = candidates.map(|(index, found)| candidate(found, winner == Some(index))).collect();
+        let view = control.view();
+        let drains = |found: &Candidate| view.store.drain_of(&pick.upstream, &found.id).is_some();
+        response.candidates =
+            candidates.map(|(index, found)| candidate(found, drains(found), winner == Some(index))).collect();
         response.winner = winner.map(|index| pick.backends[index].id.to_string()).unwrap_or_default();
         response.upstream = pick.upstream.into();
         response.load_balancer = entry::load_balancer(pick.algorithm);
@@ -145,11 +148,11 @@ fn head(request: &v1::ExampleRequest, violations: &mut Violations) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn candidate(candidate: &Candidate, winner: bool) -> v1::PickCandidate {
+fn candidate(candidate: &Candidate, drains: bool, winner: bool) -> v1::PickCandidate {
     let considered = candidate.considered;
     v1::PickCandidate {
         backend_id: candidate.id.to_string(),
-        skip: candidate.obstacle.map_or(v1::SkipReason::Unspecified, skip).into(),
+        skip: candidate.obstacle.map_or(v1::SkipReason::Unspecified, |obstacle| skip(obstacle, drains)).into(),
         in_flight: considered.in_flight,
         max_conn: candidate.cap,
         weight: considered.weight,
@@ -162,8 +165,10 @@ fn candidate(candidate: &Candidate, winner: bool) -> v1::PickCandidate {
     }
 }
 
-fn skip(obstacle: Obstacle) -> v1::SkipReason {
+/// Workers see a closed gate; why it is closed stands in the store.
+fn skip(obstacle: Obstacle, drains: bool) -> v1::SkipReason {
     match obstacle {
+        Obstacle::Disabled if drains => v1::SkipReason::Draining,
         Obstacle::Disabled => v1::SkipReason::Disabled,
         Obstacle::Down => v1::SkipReason::Down,
         Obstacle::Unknown => v1::SkipReason::Unknown,

@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 use speedmimi_proto::v1::{
-    AdminState, DrainBackendRequest, DrainThen, GetServerInfoRequest, ListRevisionsRequest, MutationOptions,
-    RollbackConfigRequest, UpdateBackendRequest,
+    AdminState, DrainBackendRequest, DrainThen, ExplainPickRequest, GetServerInfoRequest, ListRevisionsRequest,
+    MutationOptions, RollbackConfigRequest, SkipReason, UpdateBackendRequest, explain_pick_request,
 };
 
 use super::mutation::{FILE, Mutation};
@@ -181,6 +181,10 @@ fn a_drain_goes_on_after_a_kill_and_does_what_was_to_be_done_then() {
     };
     let progress = management.call(management.backends().drain_backend(request)).expect("it begins");
     assert_eq!(management.status("b1").admin_state(), AdminState::Draining);
+    let subject = Some(explain_pick_request::Subject::Upstream("default".into()));
+    let request = ExplainPickRequest { subject, ..ExplainPickRequest::default() };
+    let explained = management.call(management.routes().explain_pick(request)).expect("it can be explained");
+    assert_eq!(explained.candidates[0].skip(), SkipReason::Draining, "{explained:?}");
     proxy.signal(Signal::KILL);
     proxy.wait_exit();
     drop(progress);
