@@ -85,6 +85,9 @@ pub(crate) struct CompareArgs {
     /// Access log of every contender, into a scratch folder
     #[arg(long, value_enum, num_args = 0..=1, default_value = "off", default_missing_value = "on")]
     pub(crate) access_log: AccessLog,
+    /// Measures every speedmimi also while so many changes a second are made on it, each durable before its answer
+    #[arg(long, value_name = "A_SECOND", num_args = 0..=1, default_missing_value = "50")]
+    pub(crate) updates: Option<f64>,
     /// Open-loop requests/s instead of half the capacity of the slowest contender
     #[arg(long)]
     pub(crate) rate: Option<f64>,

@@ -24,7 +24,10 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     if args.rounds == 0 || !(0.1..=600.0).contains(&args.seconds) {
         bail!("--rounds must be at least 1 and --seconds within 0.1..=600");
     }
-    let contenders = with_logs(args.common.contenders()?, args.access_log);
+    if args.updates.is_some_and(|rate| !(1.0..=1000.0).contains(&rate)) {
+        bail!("--updates must be within 1..=1000");
+    }
+    let contenders = with_logs(with_updates(args.common.contenders()?, args.updates), args.access_log);
     let mut stage = Stage::set(&args.common)?;
     let machine = measure::machine_name();
     say(&format!(
@@ -42,6 +45,19 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn with_updates(contenders: Vec<Contender>, rate: Option<f64>) -> Vec<Contender> {
+    let mut all = Vec::new();
+    for contender in contenders {
+        let changed = rate.filter(|_| contender.kind == Kind::SpeedMimi).map(|updates| {
+            let name = format!("{}+updates", contender.name);
+            Contender { name, updates, ..contender.clone() }
+        });
+        all.push(contender);
+        all.extend(changed);
+    }
+    all
 }
 
 fn with_logs(contenders: Vec<Contender>, access_log: AccessLog) -> Vec<Contender> {

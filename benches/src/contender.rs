@@ -26,6 +26,8 @@ pub(crate) struct Contender {
     pub(crate) kind: Kind,
     pub(crate) program: PathBuf,
     pub(crate) access_log: bool,
+    /// Changes a second while it is measured; 0 = none.
+    pub(crate) updates: f64,
 }
 
 /// Which configuration and arguments it takes.
@@ -62,6 +64,8 @@ pub(crate) enum Shape {
 /// A contender that serves.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// Its management, where it has one.
+    pub(crate) grpc: Option<SocketAddr>,
     /// Its processes, the first one first.
     pub(crate) pids: Vec<i32>,
     child: Child,
@@ -82,29 +86,29 @@ impl Contender {
 
     fn try_start(&self, setting: &Setting, dir: &Path) -> Result<Running> {
         // Nobody holds the port between our look and its bind; a second try settles a collision.
-        let (mut child, address) = match self.launch(setting, dir) {
+        let (mut child, (address, grpc)) = match self.launch(setting, dir) {
             Ok(started) => started,
             Err(_) if matches!(self.kind, Kind::Nginx | Kind::Haproxy) => self.launch(setting, dir)?,
             Err(error) => return Err(error),
         };
         probe(&mut child, address)?;
-        Ok(Running { address, pids: measure::tree(child.pid())?, child })
+        Ok(Running { address, grpc, pids: measure::tree(child.pid())?, child })
     }
 
-    fn launch(&self, setting: &Setting, dir: &Path) -> Result<(Child, SocketAddr)> {
+    fn launch(&self, setting: &Setting, dir: &Path) -> Result<(Child, (SocketAddr, Option<SocketAddr>))> {
         let port = net::free_port()?;
         let args = self.arguments(setting, dir, port)?;
         let announces = matches!(self.kind, Kind::Relay | Kind::SpeedMimi);
         let launch = Launch { name: &self.name, core: setting.core, program: &self.program, args, dir, announces };
         let mut child = launch.start()?;
-        let address = if announces {
+        let addresses = if announces {
             announced(&child.line(START)?)?
         } else {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             listening(&mut child, address)?;
-            address
+            (address, None)
         };
-        Ok((child, address))
+        Ok((child, addresses))
     }
 
     fn arguments(&self, setting: &Setting, dir: &Path, port: u16) -> Result<Vec<String>> {
@@ -132,12 +136,15 @@ impl Contender {
     }
 }
 
-/// The first listener's address out of `{"ready":true,"listeners":{NAME:ADDR},…}`.
-fn announced(line: &str) -> Result<SocketAddr> {
+/// The first listener's address out of `{"ready":true,"listeners":{NAME:ADDR},"grpc":ADDR,…}`, and that of management.
+fn announced(line: &str) -> Result<(SocketAddr, Option<SocketAddr>)> {
     let value: Value = serde_json::from_str(line).with_context(|| format!("announced {line:?}"))?;
     let listeners = value.get("listeners").and_then(Value::as_object);
     let address = listeners.and_then(|all| all.get("main").or_else(|| all.values().next())).and_then(Value::as_str);
-    address.with_context(|| format!("no listener in {line:?}"))?.parse().with_context(|| format!("announced {line:?}"))
+    let address = address.with_context(|| format!("no listener in {line:?}"))?;
+    let parse = |address: &str| address.parse().with_context(|| format!("announced {line:?}"));
+    let grpc = value.get("grpc").and_then(Value::as_str).map(parse).transpose()?;
+    Ok((parse(address)?, grpc))
 }
 
 fn listening(child: &mut Child, address: SocketAddr) -> Result<()> {
@@ -188,8 +195,10 @@ mod tests {
     #[test]
     fn announced_prefers_the_main_listener() {
         let line = r#"{"ready":true,"listeners":{"a":"127.0.0.1:1","main":"127.0.0.1:2"},"grpc":"127.0.0.1:3"}"#;
-        assert_eq!(announced(line).expect("well formed").port(), 2);
-        assert_eq!(announced(r#"{"listeners":{"x":"127.0.0.1:9"}}"#).expect("well formed").port(), 9);
+        let (address, grpc) = announced(line).expect("well formed");
+        assert_eq!((address.port(), grpc.map(|grpc| grpc.port())), (2, Some(3)));
+        let (address, grpc) = announced(r#"{"listeners":{"x":"127.0.0.1:9"}}"#).expect("well formed");
+        assert_eq!((address.port(), grpc), (9, None));
         assert!(announced(r#"{"ready":true,"listeners":{}}"#).is_err());
         assert!(announced("listening").is_err());
     }

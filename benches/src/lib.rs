@@ -17,5 +17,6 @@ mod relay;
 mod stats;
 mod syscalls;
 mod table;
+mod updates;
 
 pub use cli::main;

@@ -308,11 +308,11 @@ async fn act(worker: &Rc<Worker>, message: Message) {
             worker.past.borrow_mut().push(Rc::downgrade(&old));
             sweep(worker, worker.clock.refresh());
         }
-        Message::Cut(backend) => {
+        Message::Cut(backend, count) => {
             if let Some(state) = worker.live.backends().iter().find(|state| state.uid == backend) {
                 worker.pools.clear(backend, &state.cells[worker.index]);
             }
-            worker.table.cut(backend);
+            count.fetch_add(worker.table.cut(backend) as u64, Ordering::Relaxed);
             for _ in 0..CUT_TURNS {
                 if worker.table.using(backend) == 0 {
                     break;

@@ -61,6 +61,7 @@ impl Samples {
         say(&format!("  latency at {:.0} requests/s, from when each was due\n", self.rate));
         self.print_ratios();
         self.print_log_cost();
+        self.print_updates();
         self.print_remarks();
     }
 
@@ -103,6 +104,20 @@ impl Samples {
             let Some(base) = self.contenders.iter().position(|other| other.name == name) else { continue };
             let found = median_difference(&self.figures(ours, Metric::Cpu), &self.figures(base, Metric::Cpu));
             say(&format!("  access log of {name}: {} µs of CPU a request", number(found.map(|(value, _)| value), 2)));
+        }
+    }
+
+    fn print_updates(&self) {
+        for (index, contender) in self.contenders.iter().enumerate().filter(|(_, contender)| contender.updates > 0.0) {
+            let millis = |metric| number(self.median(index, metric).map(|micros| micros / 1e3), 2);
+            say(&format!(
+                "  {}: {} updates/s under full load, ms: p50 {}, p99 {}; a page synced to the same disk: p99 {}",
+                contender.name,
+                contender.updates,
+                millis(Metric::UpdateP50),
+                millis(Metric::UpdateP99),
+                millis(Metric::SyncP99)
+            ));
         }
     }
 

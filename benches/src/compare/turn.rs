@@ -11,6 +11,7 @@ use crate::contender::{Contender, Running, Setting};
 use crate::load::{Load, Mode, Pace, Plan, Tally};
 use crate::measure::{Cpu, Machine, Spent};
 use crate::stats::Quantile;
+use crate::updates::{Updater, Updates};
 
 /// Below this share of a core the contender waited for the generator, not the other way round.
 const SATURATED: f64 = 0.95;
@@ -72,6 +73,7 @@ struct Phase {
     p50: f64,
     p99: f64,
     p999: f64,
+    updates: Option<Updates>,
 }
 
 /// A figure of a turn.
@@ -92,6 +94,11 @@ pub(crate) enum Metric {
     P50,
     P99,
     P999,
+    /// µs until a change is answered while the load runs flat out, from when it was due.
+    UpdateP50,
+    UpdateP99,
+    /// µs that the disk takes for a page meanwhile.
+    SyncP99,
 }
 
 impl Turn {
@@ -131,6 +138,9 @@ impl Turn {
             Metric::P50 => Some(self.open.p50),
             Metric::P99 => Some(self.open.p99),
             Metric::P999 => Some(self.open.p999),
+            Metric::UpdateP50 => self.closed.updates.map(|updates| updates.p50),
+            Metric::UpdateP99 => self.closed.updates.map(|updates| updates.p99),
+            Metric::SyncP99 => self.closed.updates.map(|updates| updates.sync_p99),
         }
     }
 
@@ -143,7 +153,7 @@ impl Turn {
 }
 
 impl Phase {
-    fn new(tally: &Tally, cpu: Spent, load: Spent, wall: Duration) -> Self {
+    fn new(tally: &Tally, cpu: Spent, load: Spent, wall: Duration, updates: Option<Updates>) -> Self {
         let wall = wall.as_secs_f64().max(1e-9);
         let micros_each = |cpu: Spent| cpu.running as f64 / 1e3 / tally.completed.max(1) as f64;
         let latency = |quantile| tally.latencies.micros(quantile);
@@ -160,6 +170,7 @@ impl Phase {
             p50: latency(Quantile::P50),
             p99: latency(Quantile::P99),
             p999: latency(Quantile::P999),
+            updates,
         }
     }
 
@@ -173,7 +184,7 @@ impl Phase {
             "requests": self.requests, "errors": self.errors, "reconnects": self.reconnects,
             "requests_per_second": self.rate, "cpu_us_per_request": self.cpu, "load_cpu_us_per_request": self.load_cpu,
             "core_used": self.busy, "core_wanted": self.wanted,
-            "p50_us": self.p50, "p99_us": self.p99, "p99_9_us": self.p999,
+            "p50_us": self.p50, "p99_us": self.p99, "p99_9_us": self.p999, "updates": self.updates.map(|updates| updates.json()),
         })
     }
 }
@@ -184,9 +195,9 @@ impl Course<'_> {
         let mut running = contender.start(&self.setting, self.dir)?;
         let mut load = self.warmed(&running)?;
         let machine = Machine::now()?;
-        let closed = self.phase(&mut load, &running, Pace::Closed)?;
+        let closed = self.phase(&mut load, &running, contender, Pace::Closed)?;
         load.drain()?;
-        let open = self.phase(&mut load, &running, Pace::Open(rate))?;
+        let open = self.phase(&mut load, &running, contender, Pace::Open(rate))?;
         let steal = Machine::now()?.steal_since(machine);
         running.check()?;
         Ok(Turn { closed, open, steal })
@@ -207,13 +218,19 @@ impl Course<'_> {
         Ok(load)
     }
 
-    fn phase(&self, load: &mut Load, running: &Running, pace: Pace) -> Result<Phase> {
+    fn phase(&self, load: &mut Load, running: &Running, contender: &Contender, pace: Pace) -> Result<Phase> {
+        let updater = match running.grpc.filter(|_| contender.updates > 0.0) {
+            None => None,
+            Some(grpc) => Some(Updater::start(grpc, contender.updates, self.dir)?),
+        };
         let begin = Instant::now();
         let (proxy, own) = (Cpu::of(&running.pids)?, Cpu::of(&self.load_pids)?);
         let tally = load.run(self.span, pace)?;
         let proxy = Cpu::of(&running.pids)?.since(&proxy);
         let own = Cpu::of(&self.load_pids)?.since(&own);
-        Ok(Phase::new(&tally, proxy, own, begin.elapsed()))
+        let wall = begin.elapsed();
+        let updates = updater.map(Updater::finish).transpose()?;
+        Ok(Phase::new(&tally, proxy, own, wall, updates))
     }
 }
 
@@ -235,6 +252,7 @@ mod tests {
             p50: 1.0,
             p99: 2.0,
             p999: 3.0,
+            updates: None,
         };
         Turn { closed: phase.clone(), open: phase, steal }
     }

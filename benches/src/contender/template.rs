@@ -53,10 +53,13 @@ pub(super) fn values(contender: &Contender, setting: &Setting, dir: &Path, port:
                 ("log_default", default.to_owned()),
             ]);
         }
-        Kind::SpeedMimi => values.push((
-            "access_log",
-            if contender.access_log { format!("access_log: {{format: json, file: {log}}}") } else { String::new() },
-        )),
+        Kind::SpeedMimi => values.extend([
+            (
+                "access_log",
+                if contender.access_log { format!("access_log: {{format: json, file: {log}}}") } else { String::new() },
+            ),
+            ("state", format!("{}/{}.state", values[0].1, contender.name)),
+        ]),
         Kind::Relay => {}
     }
     values
@@ -94,7 +97,8 @@ mod tests {
             (Kind::SpeedMimi, include_str!("../../configs/speedmimi.yaml")),
         ] {
             for access_log in [false, true] {
-                let contender = Contender { name: "x".to_owned(), kind, program: PathBuf::new(), access_log };
+                let contender =
+                    Contender { name: "x".to_owned(), kind, program: PathBuf::new(), access_log, updates: 0.0 };
                 let filled =
                     fill(text, &values(&contender, &setting, Path::new("/d"), 8080)).expect("all places known");
                 assert!(filled.contains("8001") && filled.contains("8002") && filled.contains("1000"), "{filled}");

@@ -13,6 +13,7 @@ use super::watch::{Outlet, Over, Stream};
 use super::{convert, entry};
 use crate::control::drain::{Drain, DrainPhase, OnDeadline, Plan, Progress, Then};
 use crate::control::{Control, Done, Operation};
+use crate::live::BackendRef;
 
 /// Longest silence while a drain goes on.
 const EVERY: Duration = Duration::from_secs(1);
@@ -40,12 +41,13 @@ pub(super) async fn drain(
         true => None,
         false => control.drained(&upstream, &id).await.map_err(|error| status::refused(&error))?,
     };
+    let state = control.live().find_backend(&upstream, &id);
     Stream::run(control, move |outlet| async move {
         let Some(progress) = progress else {
             // Only tried, or a repeat of a call whose drain is over.
             return ending(outlet.send(first).await.err());
         };
-        ending(follow(progress, first.attached, &outlet).await.err())
+        ending(follow(progress, state, first.attached, &outlet).await.err())
     })
 }
 
@@ -60,13 +62,18 @@ fn ending(over: Option<Over>) -> Option<Status> {
 /// Tells how far it is until it is over. What a reader has no room for is left out, but the end.
 async fn follow(
     mut progress: watch::Receiver<Progress>,
+    state: Option<BackendRef>,
     attached: bool,
     outlet: &Outlet<v1::DrainBackendResponse>,
 ) -> Result<(), Over> {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let now = progress.borrow_and_update().clone();
+        let mut now = progress.borrow_and_update().clone();
+        if let Some(state) = state.as_ref().filter(|_| !now.phase.is_last()) {
+            // Counted now, not when it was last looked at. The gate is closed, so it only falls.
+            now.remaining = now.remaining.min(state.slots.in_flight());
+        }
         let message = told(&now, attached);
         if now.phase.is_last() {
             return outlet.send(message).await;

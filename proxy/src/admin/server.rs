@@ -67,7 +67,7 @@ impl ServerService for Server {
             admin: facts.admin.clone().unwrap_or_default(),
             revision: view.store.revision(),
             config_path: control.file().map(|path| path.display().to_string()).unwrap_or_default(),
-            changes_are_volatile: control.home().dir.is_none(),
+            changes_are_volatile: control.home().is_volatile(),
             note: note(control).to_owned(),
             state_dir: control.home().dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
             state_problem: control.home().problem().unwrap_or_default(),
@@ -165,6 +165,7 @@ impl ServerService for Server {
 /// What becomes of changes when the process ends, for people.
 fn note(control: &Control) -> &'static str {
     match (&control.home().dir, control.file()) {
+        _ if control.home().problem().is_some() => "changes made through the API are refused until they can be kept",
         (Some(_), _) => "changes made through the API are kept: they are there after a restart",
         (None, Some(_)) => "changes made through the API end with the process: state.persist is false",
         (None, None) => {

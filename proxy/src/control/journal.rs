@@ -36,13 +36,24 @@ const FILE: &str = "file";
 /// Where changes are kept, as it is told to people.
 #[derive(Debug, Default)]
 pub struct Home {
-    /// The directory; none where they end with the process.
+    /// The directory; none where they end with the process, or where there is none and each is refused.
     pub dir: Option<PathBuf>,
     /// Why they cannot be kept at this time, and are refused therefore.
     problem: Mutex<Option<String>>,
 }
 
 impl Home {
+    /// Every change is refused until it can be kept.
+    fn refusing(dir: Option<PathBuf>, error: &StoreError) -> Self {
+        tracing::error!(%error, "changes made through the API cannot be kept and are refused until they can");
+        Self { dir, problem: Mutex::new(Some(error.to_string())) }
+    }
+
+    /// Whether changes are taken and end with the process.
+    pub fn is_volatile(&self) -> bool {
+        self.dir.is_none() && self.problem().is_none()
+    }
+
     /// Why changes cannot be kept at this time.
     pub fn problem(&self) -> Option<String> {
         self.problem.lock().clone()
@@ -84,8 +95,12 @@ impl Journal {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "a change cannot be kept and is refused");
-                *self.home.problem.lock() = Some(error.to_string());
+                let told = error.to_string();
+                let before = self.home.problem.lock().replace(told.clone());
+                // The audit log has every refusal; this line is for the cause, once.
+                if before != Some(told) {
+                    tracing::error!(%error, "changes cannot be kept and are refused");
+                }
             }
         }
         done

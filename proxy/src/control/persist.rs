@@ -16,6 +16,7 @@ mod error;
 mod lock;
 mod medium;
 mod memory;
+mod nowhere;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use batch::{Batch, Table};
 pub use directory::{Opened, SetAside, open};
 pub use error::{Blame, StoreError};
 pub use memory::Memory;
+pub use nowhere::Nowhere;
 pub use place::{Surroundings, place};
 
 /// A durable store.

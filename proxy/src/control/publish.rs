@@ -60,9 +60,11 @@ impl Publisher {
         snapshot
     }
 
-    /// Ends the exchanges on a backend.
-    pub(super) async fn cut(&self, uid: u64) {
-        self.mailboxes.broadcast(|| Message::Cut(uid)).await;
+    /// Ends the exchanges on a backend; returns how many it ended. One that ends by itself in that moment is not counted.
+    pub(super) async fn cut(&self, uid: u64) -> u32 {
+        let count = Arc::new(AtomicU64::new(0));
+        self.mailboxes.broadcast(|| Message::Cut(uid, count.clone())).await;
+        u32::try_from(count.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
     /// How long the oldest exchange on a backend has been going on; none where there is none.

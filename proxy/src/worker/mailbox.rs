@@ -19,8 +19,8 @@ use streams::{StreamQuery, StreamsFound};
 pub enum Message {
     /// Use this view from the next exchange on.
     Publish(Arc<Snapshot>),
-    /// End the exchanges on the backend with this uid and close its idle connections.
-    Cut(u64),
+    /// End the exchanges on the backend with this uid and close its idle connections. Adds how many were ended.
+    Cut(u64, Arc<AtomicU64>),
     /// Raise this to the age of the oldest exchange on the backend with this uid, in microseconds.
     Oldest(u64, Arc<AtomicU64>),
     /// Stop accepting and close idle client connections; go on until [`Message::Stop`] or the last connection ends.

@@ -162,15 +162,13 @@ impl One {
         let closes = self.progress.borrow().drain.on_deadline == OnDeadline::Close;
         let left = state.slots.in_flight();
         if due && left > 0 {
+            let closed = if closes { publisher.cut(state.uid).await } else { 0 };
             self.progress.send_modify(|progress| {
                 progress.phase = if closes { DrainPhase::Closing } else { DrainPhase::Overdue };
-                progress.closed = if closes { left } else { 0 };
-                progress.remaining = left;
+                progress.closed = closed;
+                progress.remaining = state.slots.in_flight();
             });
             feed.happened(event::drain(name, &self.progress.borrow(), store.revision()));
-            if closes {
-                publisher.cut(state.uid).await;
-            }
         }
         let oldest = if ages && left > 0 { publisher.oldest(state.uid).await } else { None };
         let remaining = state.slots.in_flight();

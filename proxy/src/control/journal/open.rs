@@ -10,7 +10,7 @@ use speedmimi_model::{Config, Layers, Object, Overlay, Row, parse};
 
 use super::super::caller::Caller;
 use super::super::drain::Drains;
-use super::super::persist::{self, Batch, Limits, Memory, Storage, StoreError, Surroundings, Table};
+use super::super::persist::{self, Batch, Limits, Memory, Nowhere, Storage, StoreError, Surroundings, Table};
 use super::super::store::{Past, Store};
 use super::{Author, Before, FILE, Home, Journal, REVISION, now, step};
 
@@ -49,25 +49,37 @@ pub(in super::super) async fn open(config: Config, file: Option<&Path>) -> Resul
 }
 
 fn kept(config: &Config, file: &Path) -> Result<(Box<dyn Storage>, Home), StoreError> {
-    let [state_directory, xdg_state_home, home] = ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"].map(std::env::var_os);
+    let [state_directory, xdg_state_home] = ["STATE_DIRECTORY", "XDG_STATE_HOME"].map(std::env::var_os);
+    let home = std::env::home_dir();
     let working = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let around = Surroundings {
         state_directory: state_directory.as_deref(),
         xdg_state_home: xdg_state_home.as_deref(),
-        home: home.as_deref(),
+        home: home.as_deref().map(Path::as_os_str),
         working: &working,
     };
-    let dir = persist::place(config.state.dir.as_deref(), file, around)?;
+    kept_around(config, file, around)
+}
+
+/// [`kept`], in surroundings that a test can say.
+pub(super) fn kept_around(
+    config: &Config,
+    file: &Path,
+    around: Surroundings<'_>,
+) -> Result<(Box<dyn Storage>, Home), StoreError> {
+    let dir = match persist::place(config.state.dir.as_deref(), file, around) {
+        Ok(dir) => dir,
+        Err(error) => return Ok((Box::new(Nowhere), Home::refusing(None, &error))),
+    };
     let accept = |storage: &dyn Storage| read(storage).map(drop);
     let opened = persist::open(&dir, Limits::default(), SystemTime::now(), accept)?;
     if let Some(set_aside) = &opened.set_aside {
         tracing::error!("{set_aside}");
     }
-    let home = Home { dir: Some(dir), ..Home::default() };
-    if let Some(error) = &opened.unwritable {
-        tracing::error!(%error, "changes made through the API cannot be kept and are refused until they can");
-        *home.problem.lock() = Some(error.to_string());
-    }
+    let home = match &opened.unwritable {
+        None => Home { dir: Some(dir), ..Home::default() },
+        Some(error) => Home::refusing(Some(dir), error),
+    };
     Ok((opened.storage, home))
 }
 

@@ -4,9 +4,9 @@ use serde_json::json;
 use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Selector, Upstream};
 
 use super::super::caller::Caller;
-use super::super::persist::{Batch, Limits, Memory, Storage, StoreError, Table};
+use super::super::persist::{Batch, Limits, Memory, Storage, StoreError, Surroundings, Table};
 use super::super::store::{Guard, Store};
-use super::open::{begin, read};
+use super::open::{begin, kept_around, read};
 use super::*;
 
 /// A store that outlives its journal.
@@ -183,4 +183,17 @@ fn what_makes_no_sense_is_said() {
     disk.0.lock().commit(Batch::new().put(Table::Overlay, "x", "{}")).expect("room");
     let told = read(&disk).expect_err("no row");
     assert!(told.starts_with("the entry of x cannot be read"), "{told}");
+}
+
+#[tokio::test]
+async fn without_any_directory_it_starts_and_says_with_every_refusal_what_to_set() {
+    let around = Surroundings { state_directory: None, xdg_state_home: None, home: None, working: Path::new("/") };
+    let (storage, home) = kept_around(&Config::default(), Path::new("c.yaml"), around).expect("a start without it");
+    assert!(!home.is_volatile() && home.problem().is_some_and(|told| told.contains("state.dir")), "{home:?}");
+    let mut journal = Journal { storage: Some(storage), owed: Batch::new(), home: Arc::new(home) };
+    let mut batch = Batch::new();
+    batch.put(Table::Meta, "key", *b"value");
+    let refused = journal.commit(batch).await.expect_err("there is nowhere to keep it");
+    assert!(refused.to_string().contains("STATE_DIRECTORY"), "{refused}");
+    assert!(journal.history(None, 10).await.expect("an empty one").is_empty());
 }

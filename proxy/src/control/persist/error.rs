@@ -73,7 +73,7 @@ pub enum StoreError {
     },
     /// There is no directory to keep it in.
     #[error(
-        "no directory for the state: set state.dir, or one of STATE_DIRECTORY, XDG_STATE_HOME and HOME, or state.persist: false"
+        "no directory for the state: set state.dir, or one of STATE_DIRECTORY, XDG_STATE_HOME and HOME, or state.persist: false; then start again"
     )]
     Nowhere,
 }

@@ -15,7 +15,7 @@ pub struct Surroundings<'a> {
     pub state_directory: Option<&'a OsStr>,
     /// `$XDG_STATE_HOME`.
     pub xdg_state_home: Option<&'a OsStr>,
-    /// `$HOME`.
+    /// `$HOME`, else what the system knows of the user.
     pub home: Option<&'a OsStr>,
     /// The working directory, which relative paths start from.
     pub working: &'a Path,
