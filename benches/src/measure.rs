@@ -41,6 +41,8 @@ pub(crate) struct Cpu {
 /// Nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Thread {
+    /// Carries exchanges, by its name.
+    worker: bool,
     running: u64,
     /// Ready to run while something else ran.
     waiting: u64,
@@ -51,6 +53,8 @@ struct Thread {
 pub(crate) struct Spent {
     /// All threads together.
     pub(crate) running: u64,
+    /// Threads called `worker-N`.
+    pub(crate) workers: u64,
     /// The busiest thread, running or ready to: near the wall clock when the group was the limit.
     pub(crate) wanted: u64,
 }
@@ -67,7 +71,9 @@ impl Cpu {
                 // A thread may end while we look; what it spent is lost to us.
                 let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
                 let Some(id) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-                threads.insert(id, Thread::parse(&text).context("this kernel has no schedstat")?);
+                let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+                let thread = Thread::parse(&text, &name).context("this kernel has no schedstat")?;
+                threads.insert(id, thread);
             }
         }
         Ok(Self { threads })
@@ -79,6 +85,7 @@ impl Cpu {
             let old = before.threads.get(id).copied().unwrap_or_default();
             let running = thread.running.saturating_sub(old.running);
             spent.running += running;
+            spent.workers += if thread.worker { running } else { 0 };
             spent.wanted = spent.wanted.max(running + thread.waiting.saturating_sub(old.waiting));
         }
         spent
@@ -86,9 +93,10 @@ impl Cpu {
 }
 
 impl Thread {
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, name: &str) -> Option<Self> {
         let mut fields = text.split_whitespace().map(|field| field.parse().ok());
-        Some(Self { running: fields.next()??, waiting: fields.next()?? })
+        let worker = name.starts_with("worker-");
+        Some(Self { worker, running: fields.next()??, waiting: fields.next()?? })
     }
 }
 
@@ -154,8 +162,10 @@ mod tests {
 
     #[test]
     fn schedstat_holds_running_and_waiting() {
-        assert_eq!(Thread::parse("1500 300 12\n"), Some(Thread { running: 1500, waiting: 300 }));
-        assert_eq!(Thread::parse(""), None);
+        let found = |worker| Some(Thread { worker, running: 1500, waiting: 300 });
+        assert_eq!(Thread::parse("1500 300 12\n", "worker-3\n"), found(true));
+        assert_eq!(Thread::parse("1500 300 12\n", "control\n"), found(false));
+        assert_eq!(Thread::parse("", ""), None);
     }
 
     /// A worker that waits for its own log thread is the limit, and nobody else's fault.
@@ -164,12 +174,12 @@ mod tests {
         let cpu = |threads: &[(i32, u64, u64)]| Cpu {
             threads: threads
                 .iter()
-                .map(|(id, running, waiting)| (*id, Thread { running: *running, waiting: *waiting }))
+                .map(|(id, running, waiting)| (*id, Thread { worker: *id == 1, running: *running, waiting: *waiting }))
                 .collect(),
         };
         let before = cpu(&[(1, 100, 0)]);
         let after = cpu(&[(1, 950, 140), (2, 140, 10)]);
-        assert_eq!(after.since(&before), Spent { running: 990, wanted: 990 });
+        assert_eq!(after.since(&before), Spent { running: 990, workers: 850, wanted: 990 });
     }
 
     #[test]

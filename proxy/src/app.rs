@@ -86,6 +86,12 @@ pub(crate) enum StartError {
     Control,
 }
 
+/// How long a write that is under way at the end may take.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+/// Priority of the control thread below that of the workers: a third of a worker's share of a core that both want
+/// (sched(7): a factor of 1.25 for each step).
+const CONTROL_NICE: i32 = 5;
+
 /// Runs the proxy until it is told to stop. 0 done, 1 could not start, 64 bad configuration.
 pub fn run(options: Options) -> ExitCode {
     let Options { config, announce } = options;
@@ -109,7 +115,10 @@ pub fn run(options: Options) -> ExitCode {
     };
     let control = std::thread::Builder::new().name("control".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(serve(config, file, access, announce))
+        let served = runtime.block_on(serve(config, file, access, announce));
+        // A write to the disk ends; the look-up of a name may take a minute and nobody wants to know.
+        runtime.shutdown_timeout(LAST_WRITE);
+        served
     });
     let result = match control {
         Ok(thread) => thread.join().unwrap_or(Err(StartError::Control)),
@@ -144,6 +153,7 @@ async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, annou
     control.log_level().attach(switch, level);
     let mut workers = worker::start(main, &controller.snapshot(), &live, access_log.as_ref())?;
     let mailboxes = workers.mailboxes();
+    yield_to_workers();
     let mut controller = tokio::spawn(controller.run(mailboxes.clone()));
     let facts = says.facts(descriptors);
     let (grpc, admin) = (grpc.map(Grpc::into_endpoint), admin.map(|(listener, _)| listener));
@@ -165,6 +175,14 @@ async fn serve(config: Config, file: Option<PathBuf>, access: Arc<Access>, annou
         faces.close().await;
     }
     Ok(())
+}
+
+/// Where a core is short, exchanges come before their management: this thread, and those it starts from now on to write
+/// and to look up names, get the smaller share and do not hold a worker up.
+fn yield_to_workers() {
+    if let Err(error) = rustix::process::nice(CONTROL_NICE) {
+        tracing::debug!(%error, "the priority of the control thread stays as it is");
+    }
 }
 
 /// Serves signals until one of them, or the management API, says stop.

@@ -118,6 +118,15 @@ impl Samples {
                 millis(Metric::UpdateP99),
                 millis(Metric::SyncP99)
             ));
+            let Some(base) = contender.name.strip_suffix("+updates") else { continue };
+            let Some(base) = self.contenders.iter().position(|other| other.name == base) else { continue };
+            let ratio = |metric| number(self.ratio(index, base, metric), 3);
+            say(&format!(
+                "  {}: CPU a request of its workers to that without updates: flat out {}, at the fixed rate {}",
+                contender.name,
+                ratio(Metric::WorkerCpu),
+                ratio(Metric::HalfWorkerCpu)
+            ));
         }
     }
 

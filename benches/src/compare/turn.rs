@@ -63,6 +63,8 @@ struct Phase {
     rate: f64,
     /// µs of CPU a request.
     cpu: f64,
+    /// µs of CPU a request of the threads that carry it.
+    worker_cpu: f64,
     /// µs of CPU a request of generator and origin together.
     load_cpu: f64,
     /// Share of the wall clock that it ran, all threads together.
@@ -83,6 +85,9 @@ pub(crate) enum Metric {
     Capacity,
     /// µs of CPU a request in the closed loop.
     Cpu,
+    /// µs of CPU a request of the worker threads alone, in the closed loop and at the fixed rate.
+    WorkerCpu,
+    HalfWorkerCpu,
     /// Percent of its core that the contender used or wanted in the closed loop.
     Saturation,
     /// µs of CPU a request that generator and origin spent in the closed loop. On a shared core it must
@@ -132,6 +137,8 @@ impl Turn {
         match metric {
             Metric::Capacity => self.saturated().then_some(self.closed.rate),
             Metric::Cpu => Some(self.closed.cpu),
+            Metric::WorkerCpu => Some(self.closed.worker_cpu),
+            Metric::HalfWorkerCpu => Some(self.open.worker_cpu),
             Metric::Saturation => Some(100.0 * self.saturation()),
             Metric::LoadCpu => Some(self.closed.load_cpu),
             Metric::HalfCpu => Some(self.open.cpu),
@@ -155,7 +162,7 @@ impl Turn {
 impl Phase {
     fn new(tally: &Tally, cpu: Spent, load: Spent, wall: Duration, updates: Option<Updates>) -> Self {
         let wall = wall.as_secs_f64().max(1e-9);
-        let micros_each = |cpu: Spent| cpu.running as f64 / 1e3 / tally.completed.max(1) as f64;
+        let micros_each = |nanos: u64| nanos as f64 / 1e3 / tally.completed.max(1) as f64;
         let latency = |quantile| tally.latencies.micros(quantile);
         Self {
             requests: tally.completed,
@@ -163,8 +170,9 @@ impl Phase {
             why: tally.why().to_owned(),
             reconnects: tally.reconnects,
             rate: tally.rate(),
-            cpu: micros_each(cpu),
-            load_cpu: micros_each(load),
+            cpu: micros_each(cpu.running),
+            worker_cpu: micros_each(cpu.workers),
+            load_cpu: micros_each(load.running),
             busy: cpu.running as f64 / 1e9 / wall,
             wanted: cpu.wanted as f64 / 1e9 / wall,
             p50: latency(Quantile::P50),
@@ -182,7 +190,7 @@ impl Phase {
     fn json(&self) -> Value {
         json!({
             "requests": self.requests, "errors": self.errors, "reconnects": self.reconnects,
-            "requests_per_second": self.rate, "cpu_us_per_request": self.cpu, "load_cpu_us_per_request": self.load_cpu,
+            "requests_per_second": self.rate, "cpu_us_per_request": self.cpu, "worker_cpu_us_per_request": self.worker_cpu, "load_cpu_us_per_request": self.load_cpu,
             "core_used": self.busy, "core_wanted": self.wanted,
             "p50_us": self.p50, "p99_us": self.p99, "p99_9_us": self.p999, "updates": self.updates.map(|updates| updates.json()),
         })
@@ -246,6 +254,7 @@ mod tests {
             reconnects: 0,
             rate: 1000.0,
             cpu: 15.0,
+            worker_cpu: 15.0,
             load_cpu: 10.0,
             busy,
             wanted,

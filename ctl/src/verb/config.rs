@@ -47,7 +47,8 @@ pub(super) async fn run(verb: ConfigVerb, global: &Global, printer: &mut Printer
         }
         ConfigVerb::Reload { mutation } => {
             let client = Client::connect(global).await?;
-            let request = ReloadConfigRequest { options: request::options(&mutation) };
+            let request =
+                ReloadConfigRequest { options: request::options(&mutation), ..ReloadConfigRequest::default() };
             let response = client.answer(client.config().reload_config(request)).await?;
             printer.show("ReloadConfigResponse", &response, |response| view::reloaded(response, mutation.dry_run))
         }

@@ -1,6 +1,6 @@
 //! `ConfigService`.
 
-use speedmimi_model::{Change, Config, Layers, Selector, parse};
+use speedmimi_model::{Change, Config, Layers, ReloadSummary, Selector, parse};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::config_service_server::ConfigService;
 use tonic::{Request, Response, Status};
@@ -80,12 +80,17 @@ impl ConfigService for Configuration {
         request: Request<v1::ReloadConfigRequest>,
     ) -> Result<Response<v1::ReloadConfigResponse>, Status> {
         let mut violations = Violations::default();
-        let (mutation, _) = Mutation::open("ReloadConfig", request, &mut violations);
+        let (mut mutation, request) = Mutation::open("ReloadConfig", request, &mut violations);
         violations.check()?;
+        mutation.guard.validate_only |= request.validate_only;
         let respond = |_: &Control, done: &Done| {
+            let ReloadSummary { added, removed, changed, conflicts } = done.summary.clone().unwrap_or_default();
             Ok(v1::ReloadConfigResponse {
                 revision: done.revision,
-                conflicts: done.summary.as_ref().map(|summary| summary.conflicts.clone()).unwrap_or_default(),
+                added,
+                removed,
+                changed,
+                conflicts,
                 differences: source::differences(done.differences()),
             })
         };

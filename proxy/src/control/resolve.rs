@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use crate::snapshot::Addresses;
 
+mod resolver;
+
+pub use resolver::{Found, Resolver};
+
 /// Time between two look-ups of a name.
 pub const AGAIN: Duration = Duration::from_secs(30);
 /// Time between two look-ups while a name has no address.
 pub const AGAIN_UNRESOLVED: Duration = Duration::from_secs(5);
 /// Longest that a start or a change waits for the first look-up of its names.
 pub const PATIENCE: Duration = Duration::from_secs(3);
-/// Look-ups at once.
-const AT_ONCE: usize = 8;
 
 /// Host and port, as configured.
 pub type Name = (String, u16);
@@ -27,29 +29,6 @@ pub type Name = (String, u16);
 pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
-}
-
-/// Looks all names up, some at once, within `patience`. Names without answer are absent.
-pub async fn look_up(names: BTreeSet<Name>, patience: Duration) -> HashMap<Name, Arc<[SocketAddr]>> {
-    use futures_util::StreamExt as _;
-    let mut found = HashMap::new();
-    let lookups = futures_util::stream::iter(names).map(|(host, port)| async move {
-        // Sorted, because resolvers rotate: the same set must compare as unchanged.
-        let answer = tokio::net::lookup_host((host.as_str(), port)).await.map(Iterator::collect::<BTreeSet<_>>);
-        ((host, port), answer)
-    });
-    let mut lookups = std::pin::pin!(lookups.buffer_unordered(AT_ONCE));
-    let deadline = tokio::time::Instant::now() + patience;
-    while let Ok(Some((name, answer))) = tokio::time::timeout_at(deadline, lookups.next()).await {
-        match answer {
-            Ok(addresses) if addresses.is_empty() => {}
-            Ok(addresses) => {
-                found.insert(name, addresses.into_iter().collect());
-            }
-            Err(error) => tracing::warn!(host = name.0, %error, "a backend's name does not resolve"),
-        }
-    }
-    found
 }
 
 /// The addresses known of the names that are in use.
@@ -72,6 +51,13 @@ impl Names {
     /// Whether the name has addresses.
     pub fn knows(&self, name: &Name) -> bool {
         self.known.contains_key(name)
+    }
+
+    /// Those of `wanted` that are not in `used`, and have no address yet. One that is in use and does not resolve is no
+    /// reason to keep a change of something else waiting.
+    pub fn missing(&self, mut wanted: BTreeSet<Name>, used: &BTreeSet<Name>) -> BTreeSet<Name> {
+        wanted.retain(|name| !self.knows(name) && !used.contains(name) && literal(&name.0, name.1).is_none());
+        wanted
     }
 
     /// Forgets names that are not in use, and enters the addresses of literals.
@@ -131,11 +117,12 @@ mod tests {
         assert!(!names.knows(&name("a")));
     }
 
-    #[tokio::test]
-    async fn localhost_resolves_and_nonsense_does_not() {
-        let names = BTreeSet::from([name("localhost"), name("no.such.name.invalid")]);
-        let found = look_up(names, Duration::from_secs(20)).await;
-        assert!(found[&name("localhost")].iter().all(|address| address.ip().is_loopback()));
-        assert!(!found.contains_key(&name("no.such.name.invalid")));
+    #[test]
+    fn only_names_that_come_with_a_change_are_waited_for() {
+        let used = BTreeSet::from([name("silent"), name("a")]);
+        let mut names = Names::default();
+        names.update(HashMap::from([(name("a"), ["10.0.0.1:80".parse().expect("an address")].into())]), &used);
+        let wanted = BTreeSet::from([name("silent"), name("a"), name("127.0.0.1"), name("new")]);
+        assert_eq!(names.missing(wanted, &used), BTreeSet::from([name("new")]));
     }
 }

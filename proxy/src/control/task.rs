@@ -16,7 +16,7 @@ use super::journal::{self, Journal};
 use super::operation::Ask;
 use super::persist::StoreError;
 use super::publish::{self, Publisher};
-use super::resolve::{self, Name, Names};
+use super::resolve::{self, Found, Name, Names, Resolver};
 use super::store::Store;
 use super::view::View;
 use super::{Command, Control, Lifecycle, QUEUE, Refused, Shared};
@@ -57,14 +57,17 @@ pub struct Controller {
     commands: mpsc::Receiver<Command>,
     /// What waits for its turn.
     waiting: VecDeque<Ask>,
-    /// Answers of look-ups, with the command that waited for them.
+    resolver: Resolver,
+    /// Answers of look-ups, whenever they come.
     found: mpsc::UnboundedReceiver<Found>,
-    finder: mpsc::UnboundedSender<Found>,
+    /// What waited for names to be looked up, with what is known of them.
+    looked_up: mpsc::UnboundedReceiver<LookedUp>,
+    ready: mpsc::UnboundedSender<LookedUp>,
     next_look_up: Instant,
     drains: drain::Running,
 }
 
-type Found = (HashMap<Name, Arc<[SocketAddr]>>, Option<Ask>);
+type LookedUp = (HashMap<Name, Arc<[SocketAddr]>>, Ask);
 
 impl Controller {
     /// Resolves the names of the configuration, as far as that goes in [`resolve::PATIENCE`], and compiles the first
@@ -74,18 +77,20 @@ impl Controller {
         let Setup { config, file, live, lifecycle, descriptors } = setup;
         let (store, journal) = journal::open(config, file.as_deref()).await?;
         let mut names = Names::default();
+        let (finder, found) = mpsc::unbounded_channel();
+        let resolver = Resolver::new(finder);
         let used = publish::names(store.config());
         names.retain(&used);
         let missing: BTreeSet<Name> = used.iter().filter(|name| !names.knows(name)).cloned().collect();
         if !missing.is_empty() {
-            names.update(resolve::look_up(missing, resolve::PATIENCE).await, &used);
+            names.update(resolver.look_up(missing, resolve::PATIENCE).await, &used);
         }
         let mut publisher = Publisher::new(live.clone(), descriptors);
         let snapshot = publisher.begin(&store, &names);
         let feed = Feed::new(store.revision());
         let (view, seen) = watch::channel(Arc::new(View { store: store.clone(), snapshot }));
         let (sender, commands) = mpsc::channel(QUEUE);
-        let (finder, found) = mpsc::unbounded_channel();
+        let (ready, looked_up) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             live,
             lifecycle,
@@ -113,8 +118,10 @@ impl Controller {
             journal,
             commands,
             waiting,
+            resolver,
             found,
-            finder,
+            looked_up,
+            ready,
             next_look_up,
             drains,
         };
@@ -148,9 +155,16 @@ impl Controller {
                     }
                     None => return,
                 },
-                Some((found, waiting)) = self.found.recv() => {
+                Some(found) = self.found.recv() => {
+                    let mut all = HashMap::from([found]);
+                    while let Ok((name, addresses)) = self.found.try_recv() {
+                        all.insert(name, addresses);
+                    }
+                    self.take_addresses(all).await;
+                }
+                Some((found, ask)) = self.looked_up.recv() => {
                     self.take_addresses(found).await;
-                    self.waiting.extend(waiting);
+                    self.waiting.push_back(ask);
                     self.catch_up().await;
                 }
                 _ = ticks.tick() => self.tick(),
@@ -213,19 +227,19 @@ impl Controller {
     }
 
     fn missing(&self, config: &Config) -> Option<BTreeSet<Name>> {
-        let missing: BTreeSet<Name> = publish::names(config)
-            .into_iter()
-            .filter(|name| !self.names.knows(name) && resolve::literal(&name.0, name.1).is_none())
-            .collect();
-        (!missing.is_empty()).then_some(missing)
+        let used = publish::names(self.store.config());
+        Some(self.names.missing(publish::names(config), &used)).filter(|missing| !missing.is_empty())
     }
 
+    /// Looks names up. What is found comes by itself; `then` waits for it as long as that is bearable.
     fn look_up(&self, names: BTreeSet<Name>, then: Option<Ask>) {
-        let finder = self.finder.clone();
+        let (resolver, ready) = (self.resolver.clone(), self.ready.clone());
         tokio::spawn(async move {
-            let found = resolve::look_up(names, resolve::PATIENCE).await;
-            // An error means that the task has ended; nobody is left to answer.
-            let _ = finder.send((found, then));
+            let found = resolver.look_up(names, resolve::PATIENCE).await;
+            if let Some(ask) = then {
+                // An error means that the task has ended; nobody is left to answer.
+                let _ = ready.send((found, ask));
+            }
         });
     }
 

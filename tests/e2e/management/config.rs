@@ -171,6 +171,7 @@ fn a_reload_against_the_overlay_reports_the_conflict() {
     proxy.rewrite(&config(30).yaml());
     let at = |revision, validate_only| ReloadConfigRequest {
         options: Some(MutationOptions { expected_revision: Some(revision), validate_only, ..free() }),
+        ..ReloadConfigRequest::default()
     };
     let current = management.shown().revision;
     let stale = management.call(management.config().reload_config(at(current - 1, false))).expect_err("it moved on");

@@ -63,12 +63,18 @@ fn reload_that_only_validates_changes_nothing() {
     let management = proxy.management();
     proxy.rewrite(&Config::new().backend("b2", second.address()).yaml());
     let options = MutationOptions { validate_only: true, ..MutationOptions::default() };
-    let request = ReloadConfigRequest { options: Some(options) };
-    let answer = management.call(management.config().reload_config(request)).expect("a valid file");
-    let came = answer.differences.iter().any(|one| one.before.is_none() && one.path.contains("b2"));
-    let went = answer.differences.iter().any(|one| one.after.is_none() && one.path.contains("b1"));
-    assert!(came && went, "{answer:#?}");
-    assert_eq!(proxy.get("/").text(), "b1");
+    let by_options = ReloadConfigRequest { options: Some(options), ..ReloadConfigRequest::default() };
+    // As clients say it that were made before there were options.
+    let by_field = ReloadConfigRequest { validate_only: true, ..ReloadConfigRequest::default() };
+    for request in [by_options, by_field] {
+        let answer = management.call(management.config().reload_config(request)).expect("a valid file");
+        let came = answer.differences.iter().any(|one| one.before.is_none() && one.path.contains("b2"));
+        let went = answer.differences.iter().any(|one| one.after.is_none() && one.path.contains("b1"));
+        assert!(came && went, "{answer:#?}");
+        let has = |keys: &[String], part: &str| keys.iter().any(|key| key.contains(part));
+        assert!(has(&answer.added, "b2") && has(&answer.removed, "b1"), "{answer:#?}");
+        assert_eq!(proxy.get("/").text(), "b1");
+    }
 }
 
 #[test]

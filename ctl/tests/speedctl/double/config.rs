@@ -80,6 +80,7 @@ impl ConfigService for Script {
             revision: NEXT,
             conflicts: if self.same { vec![] } else { vec!["backend default/b1: max_conn".to_owned()] },
             differences: self.differences(),
+            ..ReloadConfigResponse::default()
         }))
     }
 

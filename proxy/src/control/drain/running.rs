@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use speedmimi_model::{Change, Object};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Drain, DrainPhase, OnDeadline, Progress, Then};
 use crate::control::feed::{Feed, event};
@@ -21,6 +21,8 @@ use crate::live::{BackendRef, Live};
 const LOOK: Duration = Duration::from_millis(100);
 /// Looks between two questions for the age of the oldest exchange, which every worker has to answer.
 const LOOKS_AN_AGE: u32 = 10;
+/// Between two tries of what is to be done at the end, while the state cannot be written.
+const RETRY: Duration = Duration::from_secs(2);
 /// When to look where nothing is draining.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -84,6 +86,23 @@ impl Running {
         }
         // What has nothing left ends at once.
         self.next_look = Instant::now();
+    }
+
+    /// To look on, and on a drain that failed at its end: to try that again.
+    pub(in crate::control) fn attend(&mut self, upstream: &str, id: &str) -> Option<watch::Receiver<Progress>> {
+        let one = self.drains.get(&(upstream.to_owned(), id.to_owned()))?;
+        let failed = one.progress.send_if_modified(|progress| {
+            let failed = progress.phase == DrainPhase::Failed;
+            if failed {
+                progress.phase = DrainPhase::Draining;
+                progress.detail.clear();
+            }
+            failed
+        });
+        if failed {
+            self.next_look = Instant::now();
+        }
+        Some(one.progress.subscribe())
     }
 
     /// To look on.
@@ -165,11 +184,12 @@ impl One {
             let closed = if closes { publisher.cut(state.uid).await } else { 0 };
             self.progress.send_modify(|progress| {
                 progress.phase = if closes { DrainPhase::Closing } else { DrainPhase::Overdue };
-                progress.closed = closed;
+                progress.closed += closed;
                 progress.remaining = state.slots.in_flight();
             });
             feed.happened(event::drain(name, &self.progress.borrow(), store.revision()));
         }
+        let ages = ages || self.progress.borrow().oldest.is_none();
         let oldest = if ages && left > 0 { publisher.oldest(state.uid).await } else { None };
         let remaining = state.slots.in_flight();
         self.progress.send_if_modified(|progress| {
@@ -223,6 +243,12 @@ impl One {
                 Ok(Ok(_)) | Err(_) => {}
                 // Something else about it was changed meanwhile: the next look asks again.
                 Ok(Err(Refused::Conflict { .. })) => finishing.store(false, Ordering::Relaxed),
+                // Nothing can be written now; that passes.
+                Ok(Err(refused @ Refused::State(_))) => {
+                    progress.send_modify(|progress| progress.detail = refused.to_string());
+                    sleep(RETRY).await;
+                    finishing.store(false, Ordering::Relaxed);
+                }
                 Ok(Err(refused)) => {
                     progress.send_if_modified(|progress| {
                         let failed = !progress.phase.is_last();

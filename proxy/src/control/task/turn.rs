@@ -23,8 +23,8 @@ struct Draft {
     written: HashMap<String, (u64, Arc<[u8]>)>,
     /// Each operation's part of the way.
     steps: Vec<Step>,
-    /// Backends whose exchanges are to be ended.
-    cut: Vec<u64>,
+    /// Backends whose exchanges are to be ended, each with its place in `planned`.
+    cut: Vec<(u64, usize)>,
     planned: Vec<(Ask, Outcome)>,
 }
 
@@ -88,7 +88,7 @@ impl Controller {
         for ask in asks {
             self.plan(ask, &mut draft).await;
         }
-        let Draft { store, batch, steps, cut, planned, .. } = draft;
+        let Draft { store, batch, steps, cut, mut planned, .. } = draft;
         if let Err(error) = self.journal.commit(batch).await {
             if planned.len() > 1 {
                 return planned.into_iter().map(|(ask, _)| ask).collect();
@@ -103,9 +103,14 @@ impl Controller {
         if !store.is(&self.store) {
             self.install(store, &steps).await;
         }
-        for backend in cut {
+        for (backend, place) in cut {
             // The gate is closed by now: what is cut does not come back.
-            self.publisher.cut(backend).await;
+            let ended = self.publisher.cut(backend).await;
+            if let Some((_, Outcome::New(result, _))) = planned.get_mut(place)
+                && let Ok(done) = &mut **result
+            {
+                done.cut = ended;
+            }
         }
         for (ask, outcome) in planned {
             self.conclude(ask, outcome);
@@ -114,7 +119,7 @@ impl Controller {
     }
 
     /// Says what became of an operation: to the log, and to whoever asked.
-    fn conclude(&self, ask: Ask, outcome: Outcome) {
+    fn conclude(&mut self, ask: Ask, outcome: Outcome) {
         let Ask { operation, guard, call, reply, .. } = ask;
         let answer = match outcome {
             Outcome::Again(answer) => answer,
@@ -122,7 +127,7 @@ impl Controller {
                 if let (Operation::Drain { upstream, id, .. }, Ok(done), false) =
                     (&operation, &mut *result, guard.validate_only)
                 {
-                    done.progress = self.drains.watch(upstream, id);
+                    done.progress = self.drains.attend(upstream, id);
                 }
                 if !guard.validate_only {
                     self.report(&operation, &guard, &result);
@@ -184,7 +189,7 @@ impl Controller {
                 let what = format!("{}{what}", ask.guard.verb);
                 let author = Author { by: &ask.guard.by, at: journal::now(), what };
                 draft.batch.append(journal::step((&before).into(), &store, &author));
-                draft.cut.extend(cut.map(|(backend, _)| backend));
+                draft.cut.extend(cut.map(|(backend, _)| (backend, draft.planned.len())));
                 draft.steps.push(Step { before: before.clone(), after: store.clone() });
                 draft.store = store.clone();
             }
