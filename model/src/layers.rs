@@ -11,6 +11,7 @@ mod apply;
 mod build;
 mod explain;
 mod reload;
+mod waiting;
 mod whole;
 
 pub use build::Problem;
@@ -33,21 +34,20 @@ impl Layers {
     }
 
     /// The file with an overlay that was stored. Entries that fit nothing in it come back as problems: they do not
-    /// count, but stay in the overlay, marked, until they are cleared; the next start tries them again.
+    /// count, but stay in the overlay, marked, until they are cleared; each reload and start tries them again.
     pub fn load(file: Config, mut overlay: Overlay) -> (Self, Vec<Problem>) {
-        overlay.unpark();
-        let mut problems = Vec::new();
-        let effective = loop {
+        let config = loop {
             let (config, found) = build::build(&file, &overlay);
             if found.is_empty() {
                 break config;
             }
             for problem in &found {
-                overlay.park(&problem.object, &problem.told());
+                waiting::park(&mut overlay, &problem.object, problem);
             }
-            problems.extend(found);
         };
+        let effective = waiting::retry(&file, &mut overlay, config);
         let overlay = build::tidy(&overlay, &file, &effective);
+        let problems = overlay.parked().map(|(object, told)| Problem::new(object, told)).collect();
         (Self { file: Arc::new(file), overlay, effective: Arc::new(effective) }, problems)
     }
 

@@ -45,8 +45,11 @@ pub struct Entry {
     pub presence: Presence,
     /// Its fields that differ: from the file's, or from the defaults of an added one.
     pub fields: BTreeMap<String, Held>,
-    /// Why it is not in force: the file that was started with has nothing that it fits. Kept until it is cleared.
+    /// Why it is not in force: the file has nothing that it fits. Kept until it is cleared or fits again.
     pub parked: Option<String>,
+    /// The file was changed beneath it since and says something else of the object: an added one is another there, or
+    /// gone from it; a removed one is another there. What it says of fields is marked with these.
+    pub contradicted: bool,
 }
 
 /// What the API did to an object as a whole.
@@ -73,6 +76,9 @@ pub struct Held {
     pub value: Value,
     /// Who set it.
     pub origin: Origin,
+    /// The file was changed here since, and says neither this nor what it said then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contradicted: bool,
 }
 
 impl Overlay {
@@ -99,6 +105,22 @@ impl Overlay {
     /// What is in force.
     pub(crate) fn all_live(&self) -> impl Iterator<Item = (&Object, &Entry)> {
         self.entries().filter(|(_, entry)| entry.parked.is_none())
+    }
+
+    /// What waits, and why.
+    pub(crate) fn parked(&self) -> impl Iterator<Item = (&Object, &str)> {
+        self.entries().filter_map(|(object, entry)| Some((object, entry.parked.as_deref()?)))
+    }
+
+    /// Marks what the file was changed beneath: these fields, or without any the object as a whole.
+    pub(crate) fn contradict(&mut self, object: &Object, fields: &[String]) {
+        let Some(entry) = self.entries.get_mut(object).map(Arc::make_mut) else { return };
+        entry.contradicted |= fields.is_empty();
+        for field in fields {
+            if let Some(held) = entry.fields.get_mut(field) {
+                held.contradicted = true;
+            }
+        }
     }
 
     pub(crate) fn insert(&mut self, object: Object, entry: Option<Entry>) {
@@ -149,11 +171,16 @@ impl Overlay {
             for (field, held) in &mut entry.fields {
                 let same = known.and_then(|known| known.fields.get(field)).filter(|known| known.value == held.value);
                 held.origin = same.map_or(origin, |same| &same.origin).clone();
+                held.contradicted = same.is_some_and(|same| same.contradicted);
             }
-            let presence = known.map(|known| &known.presence);
-            match (&mut entry.presence, presence) {
-                (Presence::Added { origin, .. }, Some(Presence::Added { origin: known, .. }))
-                | (Presence::Removed(origin), Some(Presence::Removed(known))) => origin.clone_from(known),
+            // Whoever lays something else over the file knows what that says.
+            entry.contradicted = false;
+            match (&mut entry.presence, known.map(|known| (&known.presence, known.contradicted))) {
+                (Presence::Added { origin, .. }, Some((Presence::Added { origin: known, .. }, contradicted)))
+                | (Presence::Removed(origin), Some((Presence::Removed(known), contradicted))) => {
+                    origin.clone_from(known);
+                    entry.contradicted = contradicted;
+                }
                 (Presence::Added { origin: of, .. } | Presence::Removed(of), _) => of.clone_from(origin),
                 (Presence::Patched, _) => {}
             }
@@ -178,11 +205,11 @@ impl Overlay {
             (None, None) => None,
             (None, Some(_)) if beneath_removed => None,
             (None, Some(_)) => {
-                let origin = match old.map(|entry| &entry.presence) {
-                    Some(Presence::Removed(origin)) => origin,
-                    _ => by.origin,
+                let (origin, contradicted) = match old.map(|entry| (&entry.presence, entry.contradicted)) {
+                    Some((Presence::Removed(origin), contradicted)) => (origin, contradicted),
+                    _ => (by.origin, false),
                 };
-                Some(Entry::new(Presence::Removed(origin.clone())))
+                Some(Entry { contradicted, ..Entry::new(Presence::Removed(origin.clone())) })
             }
             (Some(wanted), in_file) => {
                 let added = match old.map(|entry| &entry.presence) {
@@ -197,7 +224,9 @@ impl Overlay {
                     (Some(_), Some(file)) if differs_nowhere(object, &file, &wanted) => None,
                     (Some(presence), _) => {
                         let base = blank(object);
-                        Some(Entry { fields: differs(&base), ..Entry::new(presence) })
+                        let again = old.filter(|entry| entry.order().is_some());
+                        let contradicted = again.is_some_and(|entry| entry.contradicted);
+                        Some(Entry { fields: differs(&base), contradicted, ..Entry::new(presence) })
                     }
                     (None, Some(file)) => {
                         let fields = differs(&file);
@@ -220,7 +249,7 @@ pub(crate) struct By<'a> {
 
 impl Entry {
     pub(crate) fn new(presence: Presence) -> Self {
-        Self { presence, fields: BTreeMap::new(), parked: None }
+        Self { presence, fields: BTreeMap::new(), parked: None, contradicted: false }
     }
 
     pub(crate) fn order(&self) -> Option<u64> {
@@ -275,7 +304,11 @@ fn difference(
     let held = |field: &fields::Field| {
         let value = fields::get(wanted, &field.path);
         let known = old.and_then(|entry| entry.fields.get(&field.path)).filter(|held| held.value == *value);
-        let held = known.cloned().unwrap_or_else(|| Held { value: value.clone(), origin: origin.clone() });
+        let held = known.cloned().unwrap_or_else(|| Held {
+            value: value.clone(),
+            origin: origin.clone(),
+            contradicted: false,
+        });
         (field.path.clone(), held)
     };
     fields::of(object).iter().filter(differs).map(held).collect()

@@ -5,6 +5,7 @@ mod concurrent;
 mod export;
 mod kill;
 mod mutation;
+mod reloads;
 mod repeats;
 mod restart;
 mod unwritable;

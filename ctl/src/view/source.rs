@@ -24,13 +24,13 @@ pub(crate) fn overlay(entries: &[OverlayEntry]) -> View {
         return View(vec![Block::Line("nothing lies over the file".to_owned())]);
     }
     let rows = entries.iter().flat_map(changes).map(|change| {
-        let mut row = vec![change.mark.to_owned(), change.object.to_owned()];
+        let mut row = vec![change.marks(), change.object.to_owned()];
         row.extend([change.field.to_owned(), change.file, change.value]);
         row.extend(origin(change.origin));
         row
     });
     let mut blocks = vec![Block::Table { header: HEADER, rows: rows.collect() }];
-    blocks.extend(problems(entries).map(Block::Line));
+    blocks.extend(problems(entries).chain(legend(entries)).map(Block::Line));
     View(blocks)
 }
 
@@ -39,17 +39,18 @@ pub(crate) fn comments(entries: &[OverlayEntry]) -> String {
     let title = if entries.is_empty() { "nothing lies over the file" } else { "over the file:" };
     let mut lines = vec![format!("# {title}")];
     lines.extend(entries.iter().flat_map(changes).map(|change| {
-        let Change { mark, object, field, file, value, origin: source } = change;
+        let mark = change.marks();
+        let Change { object, field, file, value, origin: source, .. } = change;
         let key = if field.is_empty() { object.to_owned() } else { format!("{object}.{field}") };
-        let value = match (field, mark) {
-            ("", _) => String::new(),
-            (_, _) if file.is_empty() => format!(": {value}"),
+        let value = match field {
+            "" => String::new(),
+            _ if file.is_empty() => format!(": {value}"),
             _ => format!(": {file} → {value}"),
         };
         let [who, when, revision] = origin(source);
         format!("# {mark} {key}{value} ({who}, {when}, revision {revision})")
     }));
-    lines.extend(problems(entries).map(|line| format!("# {line}")));
+    lines.extend(problems(entries).chain(legend(entries)).map(|line| format!("# {line}")));
     lines.iter().map(|line| crate::printer::clean(line) + "\n").collect()
 }
 
@@ -61,6 +62,14 @@ struct Change<'a> {
     file: String,
     value: String,
     origin: Option<&'a Origin>,
+    conflict: bool,
+}
+
+impl Change<'_> {
+    /// What was done, and whether the file was changed beneath it.
+    fn marks(&self) -> String {
+        format!("{}{}", self.mark, if self.conflict { "*" } else { "" })
+    }
 }
 
 fn changes(entry: &OverlayEntry) -> Vec<Change<'_>> {
@@ -77,6 +86,7 @@ fn changes(entry: &OverlayEntry) -> Vec<Change<'_>> {
         file: String::new(),
         value: String::new(),
         origin: entry.origin.as_ref(),
+        conflict: entry.conflict && !entry.fields.iter().any(|field| field.conflict),
     });
     let fields = entry.fields.iter().map(|field| Change {
         mark: part,
@@ -85,13 +95,20 @@ fn changes(entry: &OverlayEntry) -> Vec<Change<'_>> {
         file: in_file(field),
         value: known(&field.value),
         origin: field.origin.as_ref(),
+        conflict: field.conflict,
     });
     whole.into_iter().chain(fields).collect()
 }
 
 fn problems(entries: &[OverlayEntry]) -> impl Iterator<Item = String> + '_ {
     let faulty = entries.iter().filter(|entry| !entry.problem.is_empty());
-    faulty.map(|entry| format!("! {} has no effect: {}", entry.object, entry.problem))
+    faulty.map(|entry| format!("! {} has no effect now: {}", entry.object, entry.problem))
+}
+
+/// What the mark of a conflict means, where there is one.
+fn legend(entries: &[OverlayEntry]) -> Option<String> {
+    let told = "* the file was changed here since and says something else; what was set through the API holds";
+    entries.iter().any(|entry| entry.conflict).then(|| told.to_owned())
 }
 
 /// A value in force; nothing where there is none.
@@ -127,6 +144,7 @@ mod tests {
             layer: Layer::Overlay.into(),
             origin: Some(by.clone()),
             file_value: Some("100".into()),
+            conflict: true,
         };
         let entry = |kind: OverlayKind, object: &str| OverlayEntry {
             object: object.into(),
@@ -134,7 +152,7 @@ mod tests {
             ..OverlayEntry::default()
         };
         let entries = [
-            OverlayEntry { fields: vec![set], ..entry(OverlayKind::Changed, "backends.d.a") },
+            OverlayEntry { fields: vec![set], conflict: true, ..entry(OverlayKind::Changed, "backends.d.a") },
             OverlayEntry {
                 origin: Some(by),
                 problem: "it\nis gone".into(),
@@ -143,8 +161,9 @@ mod tests {
         ];
         assert_eq!(
             comments(&entries),
-            "# over the file:\n# ~ backends.d.a.max_conn: 100 → 200 (ann, , revision 4)\n# - routing.r (ann, , revision 4)\n\
-             # ! routing.r has no effect: it?is gone\n"
+            "# over the file:\n# ~* backends.d.a.max_conn: 100 → 200 (ann, , revision 4)\n# - routing.r (ann, , revision 4)\n\
+             # ! routing.r has no effect now: it?is gone\n\
+             # * the file was changed here since and says something else; what was set through the API holds\n"
         );
         assert_eq!(comments(&[]), "# nothing lies over the file\n");
     }

@@ -39,9 +39,10 @@ fn a_layer_can_be_asked_for_and_be_explained() {
             "server:",
             "  port: 8080",
             "# over the file:",
-            "# ~ backends.default.b1.max_conn: 100 → 200 (ann, 2001-09-09T01:46:40Z, revision 5)",
+            "# ~* backends.default.b1.max_conn: 100 → 200 (ann, 2001-09-09T01:46:40Z, revision 5)",
             "# - routing.old (ann, 2001-09-09T01:46:40Z, revision 5)",
-            "# ! routing.old has no effect: the file has no such route",
+            "# ! routing.old has no effect now: the file has no such route",
+            "# * the file was changed here since and says something else; what was set through the API holds",
         ]
     );
     assert_eq!(on(&double, "-o json config get --explain").json()["overlay"][1]["kind"], "OVERLAY_KIND_REMOVED");
@@ -54,9 +55,15 @@ fn what_lies_over_the_file_is_a_table() {
     let out = on(&Double::start(Script::with(vec![])), "config diff").done();
     let rows = columns(&out);
     assert_eq!(rows[0], ["CHANGE", "OBJECT", "FIELD", "FILE", "VALUE", "WHO", "WHEN", "REVISION"]);
-    assert_eq!(rows[1], ["~", "backends.default.b1", "max_conn", "100", "200", "ann", "2001-09-09T01:46:40Z", "5"]);
+    assert_eq!(rows[1], ["~*", "backends.default.b1", "max_conn", "100", "200", "ann", "2001-09-09T01:46:40Z", "5"]);
     assert_eq!(rows[2], ["-", "routing.old", "-", "-", "-", "ann", "2001-09-09T01:46:40Z", "5"]);
-    assert!(out.ends_with("! routing.old has no effect: the file has no such route\n"), "{out}");
+    let notes: Vec<&str> = out.lines().skip(3).collect();
+    let problem = "! routing.old has no effect now: the file has no such route";
+    let legend = "* the file was changed here since and says something else; what was set through the API holds";
+    assert_eq!(notes, [problem, legend], "{out}");
+    let json = on(&Double::start(Script::with(vec![])), "-o json config diff").json();
+    assert_eq!(json["overlay"][0]["conflict"], true, "{json}");
+    assert_eq!(json["overlay"][0]["fields"][0]["conflict"], true, "{json}");
     assert_eq!(on(&same(), "config diff").done(), "nothing lies over the file\n");
     assert_eq!(on(&same(), "-o json config diff").json()["hash"], "00c0ffee00c0ffee");
 }

@@ -9,7 +9,7 @@ pub struct State {
     pub dir: Option<PathBuf>,
     /// Whether changes made through the API survive a restart; default true.
     pub persist: bool,
-    /// What holds where a reload contradicts them; default overlay.
+    /// What holds where a reload, or a start with another file, contradicts them; default overlay.
     pub conflict: Conflict,
 }
 

@@ -19,9 +19,10 @@ use crate::write::blank;
 
 impl Layers {
     /// The layers after a change, and the objects that are not what they were; none when everything was so already.
-    /// What the change enters into the overlay bears its origin; what was there before keeps its own.
+    /// What the change enters into the overlay bears its origin; what was there before keeps its own. Entries that
+    /// waited and fit now count again, and are among the objects.
     pub fn apply(&self, change: &Change, origin: &Origin) -> Result<(Self, Vec<Object>), ChangeError> {
-        match change {
+        let (next, touched) = match change {
             Change::Add { object, fields } => self.add(object, fields, origin),
             Change::Update { object, fields } => self.update(object, fields, origin),
             Change::Remove { object, cascade } => self.remove(object, *cascade, origin),
@@ -32,7 +33,8 @@ impl Layers {
             Change::Clear(Selector::Object(object)) => self.clear(object),
             Change::Clear(Selector::All) => self.clear_all(),
             Change::Restore(overlay) => self.restore(overlay, origin),
-        }
+        }?;
+        Ok(next.with_waiting(self, touched))
     }
 
     fn add(

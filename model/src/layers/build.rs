@@ -18,14 +18,14 @@ pub struct Problem {
     pub faults: Vec<Violation>,
     /// All objects are at fault together, and this is one of those that may be the cause.
     pub(crate) shared: bool,
-    /// There is nothing below it, which the words say.
-    pub(crate) hollow: bool,
+    /// The entry that it excludes, or that excludes it.
+    pub(crate) other: Option<Object>,
 }
 
 impl Problem {
-    fn new(object: &Object, description: impl Into<String>) -> Self {
+    pub(super) fn new(object: &Object, description: impl Into<String>) -> Self {
         let faults = vec![Violation { field: object.prefix().to_owned(), description: description.into() }];
-        Self { object: object.clone(), faults, shared: false, hollow: true }
+        Self { object: object.clone(), faults, shared: false, other: None }
     }
 
     /// What is wrong, for people.
@@ -77,9 +77,7 @@ fn enter(config: &mut Config, file: &Config, object: &Object, entry: &Entry) -> 
         && !config.upstreams.contains_key(upstream)
     {
         let told = match &entry.presence {
-            Presence::Added { .. } => {
-                format!("the file no longer has upstream {upstream:?}; it goes, though added through the API")
-            }
+            Presence::Added { .. } => format!("there is no upstream {upstream:?} any more"),
             // Gone is what both want.
             Presence::Removed(_) => return None,
             Presence::Patched => GONE.to_owned(),
@@ -94,11 +92,11 @@ fn enter(config: &mut Config, file: &Config, object: &Object, entry: &Entry) -> 
     let document = entry.over(object, file.part(object));
     let faults = parse::object(object, &document, config).err()?;
     let faults = faults.into_iter().map(|fault| Violation { field: fault.path, description: fault.message });
-    Some(Problem { object: object.clone(), faults: faults.collect(), shared: false, hollow: false })
+    Some(Problem { object: object.clone(), faults: faults.collect(), shared: false, other: None })
 }
 
 /// What is told where there is nothing below an entry.
-const GONE: &str = "the file no longer has it; what was changed through the API is forgotten";
+const GONE: &str = "the file no longer has it";
 
 pub(crate) fn remove(config: &mut Config, object: &Object) {
     match object {
@@ -156,7 +154,8 @@ fn blame(config: &Config, overlay: &Overlay) -> Vec<Problem> {
                 None => (object.prefix().to_owned(), clash.told.clone()),
             };
             let faults = vec![Violation { field, description }];
-            problems.push(Problem { object, faults, shared: clash.object.is_none(), hollow: false });
+            let other = clash.object.iter().chain(&clash.other).find(|other| **other != object).cloned();
+            problems.push(Problem { object, faults, shared: clash.object.is_none(), other });
         }
     }
     problems

@@ -34,6 +34,8 @@ pub struct Explained {
     pub file_value: Option<Value>,
     /// What it is where nobody says it.
     pub default: Value,
+    /// The file was changed here after it was set through the API, and says something else.
+    pub contradicted: bool,
 }
 
 impl Layers {
@@ -64,6 +66,7 @@ impl Layers {
                 origin: held.map(|held| held.origin.clone()),
                 file_value: written.map(|value| or_default(value, &default)),
                 default,
+                contradicted: held.is_some_and(|held| held.contradicted),
             }
         });
         explained.collect()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Layers, build};
+use super::{Layers, build, waiting};
 use crate::config::{Config, Conflict};
 use crate::diff::{diff, differ, plain};
 use crate::object::Object;
@@ -43,36 +43,63 @@ pub enum ReloadError {
 impl Layers {
     /// The layers over a new file. What needs a restart refuses it. Where the file was changed at a place that the
     /// overlay holds at another value, the rule decides, and the summary says so. What the file now says itself leaves
-    /// the overlay; what has nothing to lie on any more is forgotten, and the summary says that too.
+    /// the overlay. What has nothing to lie on any more is kept without effect where the overlay holds, and tried again
+    /// at the next reload or start; where the file holds, it is forgotten. The summary says that too.
     pub fn reload(&self, file: Config, rule: Conflict) -> Result<(Self, ReloadSummary), ReloadError> {
         let fields = self.file.restart_differences(&file);
         if !fields.is_empty() {
             return Err(ReloadError::RestartNeeded { fields });
         }
+        self.over_file(file, rule, Conflict::File)
+    }
+
+    /// The layers of a process that starts with another file than that of the one before, by the same rule. Nothing
+    /// refuses it: what does not fit has no effect.
+    pub fn resume(&self, file: Config, rule: Conflict) -> (Self, ReloadSummary) {
+        let tried = self.over_file(file.clone(), rule, Conflict::Overlay);
+        tried.unwrap_or_else(|_| (Self::load(file, self.overlay.clone()).0, ReloadSummary::default()))
+    }
+
+    /// `shared`: who holds where all entries together may be the cause that nothing is valid. The file: it is refused.
+    fn over_file(&self, file: Config, rule: Conflict, shared: Conflict) -> Result<(Self, ReloadSummary), ReloadError> {
         let mut overlay = self.overlay.clone();
         let mut summary = ReloadSummary::default();
         for (object, entry) in self.overlay.all_live() {
             let Some(found) = self.contradiction(object, entry, &file) else { continue };
             summary.conflicts.push(format!("{object}: {}", found.told(rule)));
-            if rule == Conflict::File {
-                found.yield_to_file(object, entry, &mut overlay);
+            match rule {
+                Conflict::Overlay => overlay.contradict(object, found.fields()),
+                Conflict::File => found.yield_to_file(object, entry, &mut overlay),
             }
         }
-        let effective = loop {
+        let mut parked = Vec::new();
+        let config = loop {
             let (config, problems) = build::build(&file, &overlay);
             if problems.is_empty() {
                 break config;
             }
-            if let Some(shared) = problems.iter().find(|problem| problem.shared) {
-                let told = shared.told();
+            if let Some(problem) = problems.iter().find(|problem| problem.shared && shared == Conflict::File) {
+                let told = problem.told();
                 return Err(ReloadError::Unfit { told, objects: problems.into_iter().map(|p| p.object).collect() });
             }
             for problem in problems {
-                let end = if problem.hollow { "" } else { "; what was changed through the API is forgotten" };
-                summary.conflicts.push(format!("{}: {}{end}", problem.object, problem.told()));
-                overlay.remove(&problem.object);
+                waiting::park(&mut overlay, &problem.object, &problem);
+                parked.push(problem.object);
             }
         };
+        let effective = waiting::retry(&file, &mut overlay, config);
+        for (object, told) in overlay.parked() {
+            if rule == Conflict::File {
+                let why = waiting::why(told);
+                summary.conflicts.push(format!("{object}: {why}; what was changed through the API is forgotten"));
+            } else if parked.contains(object) {
+                let what = "what was changed through the API has no effect now";
+                summary.conflicts.push(format!("{object}: {what}: {told}"));
+            }
+        }
+        if rule == Conflict::File {
+            overlay.drop_parked();
+        }
         for difference in diff(&self.effective, &effective) {
             match (difference.old.as_ref().map(plain), difference.new.as_ref().map(plain)) {
                 (None, Some(new)) => summary.added.push(format!("{}: {new}", difference.path)),
@@ -144,6 +171,11 @@ impl Contradiction {
             }
             Self::RemovedIsOther => "the file changed it; it is back, though removed through the API".into(),
         }
+    }
+
+    /// The fields that are contradicted; none where the object as a whole is.
+    fn fields(&self) -> &[String] {
+        if let Self::Fields(fields) = self { fields } else { &[] }
     }
 
     fn yield_to_file(&self, object: &Object, entry: &Entry, overlay: &mut Overlay) {

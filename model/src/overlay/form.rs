@@ -22,7 +22,8 @@ pub(super) struct Document {
 /// What is stored of one object:
 /// `{"object": {"kind": "backend", "upstream": U, "id": I}, "change": "patched", "fields": {"max_conn": {"value": 9,
 /// "origin": {"who": W, "at": MICROSECONDS, "revision": R}}}}`. Other kinds of objects have a `name`. An added one has
-/// its `order` and its `origin`, a removed one its `origin`; `parked` says why an entry is not in force.
+/// its `order` and its `origin`, a removed one its `origin`; `parked` says why an entry is not in force;
+/// `"contradicted": true`, here or beside a value, that the file was changed beneath it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
@@ -36,6 +37,8 @@ pub struct Row {
     fields: BTreeMap<String, Held>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parked: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    contradicted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +69,7 @@ impl Overlay {
     /// The overlay of these rows, or what is wrong with them.
     pub fn from_rows(rows: impl IntoIterator<Item = Row>) -> Result<Self, String> {
         let mut overlay = Self::default();
-        for Row { object, change, order, origin, fields, parked } in rows {
+        for Row { object, change, order, origin, fields, parked, contradicted } in rows {
             let presence = match (change, order, origin) {
                 (Word::Added, Some(order), Some(origin)) => Presence::Added { order, origin },
                 (Word::Patched, None, None) => Presence::Patched,
@@ -76,7 +79,7 @@ impl Overlay {
             if overlay.entry(&object).is_some() {
                 return Err(format!("{object} has two entries"));
             }
-            overlay.insert(object, Some(Entry { presence, fields, parked }));
+            overlay.insert(object, Some(Entry { presence, fields, parked, contradicted }));
         }
         Ok(overlay)
     }
@@ -89,8 +92,8 @@ impl Row {
             Presence::Patched => (Word::Patched, None, None),
             Presence::Removed(origin) => (Word::Removed, None, Some(origin.clone())),
         };
-        let (fields, parked) = (entry.fields.clone(), entry.parked.clone());
-        Self { object: object.clone(), change, order, origin, fields, parked }
+        let Entry { fields, parked, contradicted, .. } = entry.clone();
+        Self { object: object.clone(), change, order, origin, fields, parked, contradicted }
     }
 
     /// Whose row it is.

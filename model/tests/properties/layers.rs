@@ -65,8 +65,11 @@ fn only_what_the_api_holds_at_another_value_is_a_conflict() {
     assert_eq!(told(one("b", 200, 10)), Vec::<String>::new(), "the weight is the file's");
     assert_eq!(told(one("b", 100, 20)), Vec::<String>::new(), "both say 20");
     assert_eq!(told(one("b", 200, 30)), ["backend u/b: the file changed max_conn; what was set through the API holds"]);
-    let gone = "backend u/b: the file no longer has it; what was changed through the API is forgotten";
+    let gone = "backend u/b: what was changed through the API has no effect now: the file no longer has it; \
+                it is kept, and tried again at the next reload or start";
     assert_eq!(told(one("c", 100, 10)), [gone]);
+    let gone = "backend u/b: the file no longer has it; what was changed through the API is forgotten";
+    assert_eq!(conflicts(&layers, one("c", 100, 10), Conflict::File), [gone]);
     let (reloaded, _) = layers.reload(one("b", 200, 30), Conflict::Overlay).expect("no restart");
     let now = reloaded.effective().backend("u", "b").expect("it is there");
     assert_eq!((now.weight, now.max_conn), (200, 20));
@@ -300,6 +303,88 @@ fn the_stored_form_is_stable() {
     assert!(serde_json::from_value::<Overlay>(twice).is_err());
 }
 
+fn reloaded(layers: &Layers, file: Config, rule: Conflict) -> Layers {
+    layers.reload(file, rule).expect("no restart").0
+}
+
+#[test]
+fn what_a_file_leaves_out_for_a_while_is_in_force_again_with_the_next_that_has_it() {
+    let layers = after(&Layers::new(one("b", 100, 10)), &Change::set(backend("b"), "max_conn", 77));
+    let without = reloaded(&layers, one("c", 100, 10), Conflict::Overlay);
+    assert!(without.overlay().entry(&backend("b")).is_some_and(|entry| entry.parked.is_some()));
+    let (again, told) = without.reload(one("c", 100, 10), Conflict::Overlay).expect("no restart");
+    assert_eq!((again.overlay(), told), (without.overlay(), Default::default()), "it is told once");
+    let back = reloaded(&again, one("b", 100, 10), Conflict::Overlay);
+    assert_eq!(back.overlay(), layers.overlay());
+    assert_eq!(back.effective().backend("u", "b").map(|b| b.max_conn), Some(77));
+    let forgotten = reloaded(&layers, one("c", 100, 10), Conflict::File);
+    assert!(forgotten.overlay().is_empty());
+    let (forgotten, told) = without.reload(one("d", 100, 10), Conflict::File).expect("no restart");
+    let gone = "backend u/b: the file no longer has it; what was changed through the API is forgotten";
+    assert!(forgotten.overlay().is_empty() && told.conflicts == [gone], "{told:?}");
+}
+
+#[test]
+fn a_route_whose_upstream_vanished_for_one_reload_comes_back() {
+    let both = || file("{backends: {u: [], v: []}, routing: {r: {upstream: u}}}");
+    let route = Object::Route("new".into());
+    let layers = after(&Layers::new(both()), &add(route.clone(), json!({ "upstream": "v", "path": "/v" })));
+    let layers = after(&layers, &add(Object::backend("v", "x"), json!({ "host": "h", "port": 1 })));
+    let one = reloaded(&layers, file("{backends: {u: []}, routing: {r: {upstream: u}}}"), Conflict::Overlay);
+    assert_eq!((one.effective().routes.len(), one.overlay().entries().count()), (1, 2));
+    let two = reloaded(&one, both(), Conflict::Overlay);
+    assert_eq!((two.effective(), two.overlay()), (layers.effective(), layers.overlay()));
+    // So does it where the API makes room for it.
+    let (again, touched) = one.apply(&add(Object::Upstream("v".into()), json!({})), &by("eve")).expect("valid");
+    assert_eq!(touched, [Object::backend("v", "x"), Object::Upstream("v".into()), route.clone()]);
+    let entry = again.overlay().entry(&route).expect("an entry");
+    assert_eq!((entry.origin(), &entry.parked), (Some(&by("ann")), &None), "it is whose it was");
+}
+
+#[test]
+fn what_waits_does_not_drive_out_what_is_in_force() {
+    let with = |path: &str| {
+        file(&format!("{{backends: {{u: []}}, routing: {{r: {{upstream: u}}, s: {{upstream: u, path: {path}}}}}}}"))
+    };
+    let route = Object::Route("new".into());
+    let layers = after(&Layers::new(with("/s")), &add(route.clone(), json!({ "upstream": "u", "path": "/a" })));
+    let (next, told) = layers.reload(with("/a"), Conflict::Overlay).expect("no restart");
+    assert!(told.conflicts[0].starts_with("route new: what was changed through the API has no effect now"), "{told:?}");
+    assert_eq!(next.effective().routes["s"].path, with("/a").routes["s"].path);
+    let other = after(&next, &set(&Object::Route("s".into()), json!({ "path": "/b" })));
+    assert!(other.effective().routes.contains_key("new"), "there is room for it");
+    let taken = after(&next, &add(Object::Route("late".into()), json!({ "upstream": "u", "path": "/c" })));
+    assert!(!taken.effective().routes.contains_key("new"));
+    assert_eq!(reloaded(&taken, with("/a"), Conflict::Overlay).effective(), taken.effective());
+}
+
+#[test]
+fn what_the_file_was_changed_beneath_is_marked_until_they_agree() {
+    let layers = after(&Layers::new(one("b", 100, 10)), &set(&backend("b"), json!({ "max_conn": 20, "weight": 7 })));
+    let marks = |layers: &Layers| {
+        let entries = layers.overlay().entries();
+        let fields = entries.flat_map(|(_, entry)| entry.fields.iter().filter(|(_, held)| held.contradicted));
+        fields.map(|(field, _)| field.clone()).collect::<Vec<_>>()
+    };
+    assert!(marks(&layers).is_empty());
+    let next = reloaded(&layers, one("b", 100, 30), Conflict::Overlay);
+    assert_eq!(marks(&next), ["max_conn"]);
+    let stored = serde_json::to_value(next.overlay()).expect("it can be stored");
+    let overlay: Overlay = serde_json::from_value(stored).expect("it can be read");
+    let (loaded, _) = Layers::load(one("b", 100, 30), overlay);
+    assert_eq!(marks(&reloaded(&loaded, one("b", 100, 30), Conflict::Overlay)), ["max_conn"], "a mark stays");
+    let explained = loaded.explain(&backend("b"));
+    assert!(explained.iter().all(|field| field.contradicted == (field.field == "max_conn")));
+    assert!(marks(&reloaded(&loaded, one("b", 100, 20), Conflict::Overlay)).is_empty(), "they agree");
+    let anew = after(&loaded, &Change::set(backend("b"), "max_conn", 25));
+    assert!(marks(&anew).is_empty(), "it was set in sight of what the file says");
+    assert_eq!(marks(&after(&loaded, &Change::set(backend("b"), "weight", 8))), ["max_conn"]);
+    let gone = after(&Layers::new(one("b", 100, 10)), &remove(backend("b"), false));
+    let gone = reloaded(&gone, one("b", 100, 30), Conflict::Overlay);
+    assert!(gone.overlay().entry(&backend("b")).is_some_and(|entry| entry.contradicted));
+    assert!(reloaded(&gone, one("b", 100, 30), Conflict::Overlay).overlay() == gone.overlay());
+}
+
 #[test]
 fn an_overlay_that_does_not_fit_does_not_stop_the_start() {
     let layers = Layers::new(file("{backends: {u: [], v: []}, routing: {r: {upstream: u}}}"));
@@ -313,8 +398,9 @@ fn an_overlay_that_does_not_fit_does_not_stop_the_start() {
     assert_eq!(
         told,
         [
-            "backend v/x: the file no longer has upstream \"v\"; it goes, though added through the API",
-            "route r: route.upstream: unknown upstream \"v\"; did you mean \"u\"? allowed: u"
+            "backend v/x: there is no upstream \"v\" any more; it is kept, and tried again at the next reload or start",
+            "route r: route.upstream: unknown upstream \"v\"; did you mean \"u\"? allowed: u; it is kept, and tried again \
+             at the next reload or start"
         ]
     );
     assert_eq!(loaded.effective().server.max_conn, 5, "the rest is in force");

@@ -68,7 +68,11 @@ impl ServerService for Server {
             revision: view.store.revision(),
             config_path: control.file().map(|path| path.display().to_string()).unwrap_or_default(),
             changes_are_volatile: control.home().is_volatile(),
-            note: note(control).to_owned(),
+            note: [Some(note(control)), control.home().note.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("; "),
             state_dir: control.home().dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
             state_problem: control.home().problem().unwrap_or_default(),
             max_conn: view.snapshot.server.max_conn,

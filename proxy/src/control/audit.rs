@@ -137,6 +137,13 @@ pub fn aside(guard: &Guard, revision: u64, failed: Option<&str>, request_id: &st
     });
 }
 
+/// The line of a start that made a revision, since the file was changed while no process ran.
+pub(super) fn started(by: &Caller, revision: u64, differences: &[Difference]) {
+    let [before, after] = values(differences);
+    let (before, after) = (before.as_str(), after.as_str());
+    write(Line { by, object: "", before, after, result: Ok(revision), validate_only: false, request_id: "" });
+}
+
 /// The line of a file that could not be read again.
 pub(super) fn unread(guard: &Guard, error: &Refused, request_id: &str) {
     outcome(guard, "", Err(error), Default::default(), request_id);

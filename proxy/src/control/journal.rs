@@ -5,6 +5,7 @@
 //! commit holds is on the disk together or not at all.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,13 +41,15 @@ pub struct Home {
     pub dir: Option<PathBuf>,
     /// Why they cannot be kept at this time, and are refused therefore.
     problem: Mutex<Option<String>>,
+    /// What became of the store at this start, where operators should know it.
+    pub note: Option<String>,
 }
 
 impl Home {
     /// Every change is refused until it can be kept.
-    fn refusing(dir: Option<PathBuf>, error: &StoreError) -> Self {
+    fn refusing(dir: Option<PathBuf>, error: &impl Display) -> Self {
         tracing::error!(%error, "changes made through the API cannot be kept and are refused until they can");
-        Self { dir, problem: Mutex::new(Some(error.to_string())) }
+        Self { dir, problem: Mutex::new(Some(error.to_string())), note: None }
     }
 
     /// Whether changes are taken and end with the process.
@@ -76,11 +79,18 @@ impl Journal {
         self.home.clone()
     }
 
-    /// Makes a batch durable. After an error nothing of it was done.
-    pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<(), Arc<StoreError>> {
-        if batch.is_empty() && self.owed.is_empty() {
-            return Ok(());
-        }
+    /// Makes a batch durable, with what is owed. After an error nothing of it was done. One that changes nothing needs
+    /// no disk, whatever is owed.
+    pub(super) async fn commit(&mut self, batch: Batch) -> Result<(), Arc<StoreError>> {
+        if batch.is_empty() { Ok(()) } else { self.write(batch).await }
+    }
+
+    /// Makes durable what is owed.
+    pub(super) async fn settle(&mut self) -> Result<(), Arc<StoreError>> {
+        if self.owed.is_empty() { Ok(()) } else { self.write(Batch::new()).await }
+    }
+
+    async fn write(&mut self, mut batch: Batch) -> Result<(), Arc<StoreError>> {
         if !self.owed.is_empty() {
             let mut all = self.owed.clone();
             all.append(batch);
@@ -107,8 +117,17 @@ impl Journal {
     }
 
     /// What was answered to a call of this name, and the fingerprint of that call.
-    pub(super) fn recall(&self, request_id: &str) -> Result<Option<Known>, Arc<StoreError>> {
-        let found = self.here()?.answer(request_id, now() / 1000)?;
+    pub(super) async fn recall(&mut self, request_id: &str) -> Result<Option<Known>, Arc<StoreError>> {
+        let at = now() / 1000;
+        let found = self.here()?.answer(request_id, at);
+        let found = match found {
+            Ok(found) => found,
+            // It may be closed since a write failed.
+            Err(_) => {
+                let request_id = request_id.to_owned();
+                self.look(move |storage| storage.answer(&request_id, at)).await?
+            }
+        };
         Ok(found.and_then(|bytes| {
             let (fingerprint, answer) = bytes.split_first_chunk::<8>()?;
             Some((u64::from_le_bytes(*fingerprint), answer.into()))
@@ -121,39 +140,55 @@ impl Journal {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Revision>, Arc<StoreError>> {
-        let records = self.elsewhere(move |storage| storage.history(before, limit)).await?;
+        let records = self.look(move |storage| storage.history(before, limit)).await?;
         Ok(records.into_iter().filter_map(|(revision, bytes)| record::told(revision, &bytes)).collect())
     }
 
-    /// What lay over the file at an earlier revision: everything after it taken back, the newest first. None where the
-    /// history does not reach so far; then the oldest revision that it reaches.
-    pub(super) async fn overlay_at(
+    /// What lay over the file at an earlier revision, and what drained: everything after it taken back, the newest first.
+    /// None where the history does not reach so far; then the oldest revision that it reaches.
+    pub(super) async fn earlier(
         &mut self,
         store: &Store,
         revision: u64,
-    ) -> Result<Result<Overlay, u64>, Arc<StoreError>> {
-        let mut overlay = store.layers().overlay().clone();
+    ) -> Result<Result<Earlier, u64>, Arc<StoreError>> {
+        let mut earlier = Earlier { overlay: store.layers().overlay().clone(), draining: (**store.draining()).clone() };
         let mut at = store.revision();
         while at > revision {
-            let records = self.elsewhere(move |storage| storage.history(Some(at + 1), PAGE)).await?;
+            let records = self.look(move |storage| storage.history(Some(at + 1), PAGE)).await?;
             for (number, bytes) in records {
                 if at <= revision {
                     break;
                 }
-                let undone = (number == at).then(|| record::undo(&bytes, &overlay)).flatten();
+                let undone = (number == at).then(|| record::undo(&bytes, &earlier)).flatten();
                 let Some(before) = undone else { return Ok(Err(at)) };
-                overlay = before;
+                earlier = before;
                 at -= 1;
             }
             if self.here()?.record(at)?.is_none() && at > revision {
                 return Ok(Err(at));
             }
         }
-        Ok(Ok(overlay))
+        Ok(Ok(earlier))
     }
 
     fn here(&self) -> Result<&dyn Storage, Arc<StoreError>> {
         self.storage.as_deref().ok_or_else(lost)
+    }
+
+    /// Reads, where that may wait for the disk. Where it is refused the store is opened anew: after a write that could not
+    /// be taken back it is closed, and works again once the device does.
+    async fn look<T: Send + 'static>(
+        &mut self,
+        read: impl Fn(&dyn Storage) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Arc<StoreError>> {
+        self.elsewhere(move |storage| match read(storage) {
+            Err(error) if error.may_pass() => {
+                storage.recover()?;
+                read(storage)
+            }
+            done => done,
+        })
+        .await
     }
 
     /// Uses the store on a thread that may wait for the disk.
@@ -171,6 +206,13 @@ impl Journal {
         self.storage = Some(storage);
         Ok(done?)
     }
+}
+
+/// What an earlier revision had that the file does not say.
+#[derive(Debug, Clone)]
+pub(super) struct Earlier {
+    pub(super) overlay: Overlay,
+    pub(super) draining: Drains,
 }
 
 /// The fingerprint of a call, and what was answered to it.

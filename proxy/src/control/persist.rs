@@ -56,33 +56,72 @@ pub trait Storage: Send + fmt::Debug {
     /// One case can promise less: the device fails and then also refuses to take the old state back. Until a later
     /// commit succeeds, a power cut may then leave the refused batch in the store. It is there whole or not at all.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// After a read that was refused: takes back what a failed commit left, and opens the store anew. Then reads work
+    /// again, once the cause is gone.
+    fn recover(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
-/// How much is kept. What is over is removed by the commits that add, the oldest first, a few at a time.
+/// How much is kept. What is over is removed by the commits that add, the oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Remembered answers, at least 1; 100,000 unless said otherwise.
     pub answers: u64,
+    /// Bytes of remembered answers and their names; the newest is kept however long it is. 256 MiB unless said
+    /// otherwise.
+    pub answer_bytes: u64,
     /// How long an answer is remembered; 24 hours unless said otherwise.
     pub age: Duration,
     /// Records of revisions, at least 1; 1,000 unless said otherwise.
     pub history: u64,
+    /// Bytes of them; the newest is kept however long it is. 128 MiB unless said otherwise.
+    pub history_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { answers: 100_000, age: Duration::from_secs(24 * 60 * 60), history: 1_000 }
+        Self {
+            answers: 100_000,
+            answer_bytes: 256 << 20,
+            age: Duration::from_secs(24 * 60 * 60),
+            history: 1_000,
+            history_bytes: 128 << 20,
+        }
     }
 }
 
+/// Bytes that are kept of what [`Limits`] bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bytes {
+    answers: u64,
+    history: u64,
+}
+
+/// What an answer counts.
+fn size_of_answer(request_id: &str, answer: &[u8]) -> u64 {
+    length(request_id.len() + answer.len())
+}
+
+fn length(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
 impl Limits {
+    /// Where they are kept in memory: 64 MiB of answers.
+    pub fn in_memory() -> Self {
+        Self { answer_bytes: 64 << 20, ..Self::default() }
+    }
+
     /// The last moment (milliseconds since 1970) whose answers are forgotten at `now`, if there is one.
     fn forgotten(&self, now: u64) -> Option<u64> {
         now.checked_sub(u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX))?.checked_sub(1)
     }
 
-    /// How many a batch that adds `added` may remove: more than it adds, so that a backlog shrinks, and not so many
-    /// that one change waits for the clean-up of a day.
+    /// How many a batch that adds `added` may remove for their age or number: more than it adds, so that a backlog
+    /// shrinks, and not so many that one change waits for the clean-up of a day. For their bytes it removes as many as
+    /// it takes.
     fn removed_at_once(added: usize) -> usize {
         2 * added + 64
     }

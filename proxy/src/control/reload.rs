@@ -22,10 +22,16 @@ impl Control {
     async fn reload_now(&self, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
         // One at a time, so that what was read last is what is in force last.
         let _turn = self.shared.reloading.lock().await;
-        if let Some(call) = call.clone().filter(|_| !guard.validate_only)
-            && let Some(known) = self.recall(call).await?
-        {
-            return Ok(known);
+        if let Some(call) = call.clone().filter(|_| !guard.validate_only) {
+            let request_id = call.request_id.clone();
+            match self.recall(call).await {
+                Ok(None) => {}
+                Ok(Some(known)) => return Ok(known),
+                Err(error) => {
+                    audit::unread(&guard, &error, &request_id);
+                    return Err(error);
+                }
+            }
         }
         let validate_only = guard.validate_only;
         match self.read_again().await {
@@ -56,6 +62,20 @@ impl Control {
             Ok::<_, LoadError>(Operation::Reload { config, secrets: secrets.map_err(LoadError::Access)?.map(Arc::new) })
         });
         Ok(read.await.map_err(|_| Refused::Stopping)??)
+    }
+}
+
+/// Conflicts that are logged one by one.
+const TOLD: usize = 100;
+
+/// Logs where the file contradicts what was changed through the API, and which of them holds. No values: they may be
+/// secrets.
+pub(super) fn tell(revision: u64, conflicts: &[String]) {
+    for conflict in conflicts.iter().take(TOLD) {
+        tracing::warn!(revision, conflict, "the file contradicts what was changed through the API");
+    }
+    if let Some(more) = conflicts.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        tracing::warn!(revision, more, "the file contradicts more of what was changed through the API");
     }
 }
 

@@ -90,8 +90,9 @@ impl Store {
         }
     }
 
-    /// The store of a process that goes on from where another ended; what changed since then makes a revision.
-    pub(super) fn resumed(layers: Layers, past: Past, changed: Vec<Object>, by: &Caller) -> Self {
+    /// The store of a process that goes on from where another ended; what changed since then makes a revision, with no
+    /// object where only the overlay did.
+    pub(super) fn resumed(layers: Layers, past: Past, changed: Option<Vec<Object>>, by: &Caller) -> Self {
         let Past { revision, revisions, disconnected, draining } = past;
         let mut store = Self {
             layers,
@@ -102,8 +103,8 @@ impl Store {
             made: Arc::default(),
         };
         store.forget_disconnected();
-        if !changed.is_empty() || revision < FIRST_REVISION {
-            store.touch(changed, by);
+        if changed.is_some() || revision < FIRST_REVISION {
+            store.touch(changed.unwrap_or_default(), by);
         }
         store
     }
@@ -206,7 +207,8 @@ impl Store {
         let (layers, summary) = self.layers.reload(file, rule)?;
         let mut next = Self { layers, ..self.clone() };
         let changed = self.config().changed_objects(next.config());
-        if !changed.is_empty() {
+        // Entries that the file has caught up with, or that wait, are a step that can be gone back on.
+        if !changed.is_empty() || next.layers.overlay() != self.layers.overlay() {
             next.touch(changed, &guard.by);
             next.forget_disconnected();
         }

@@ -179,7 +179,7 @@ impl Controller {
     async fn act(&mut self, command: Command) {
         match command {
             Command::Ask(ask) => self.waiting.push_back(ask),
-            Command::Recall { call, reply } => drop(reply.send(self.recall(&call).transpose())),
+            Command::Recall { call, reply } => drop(reply.send(self.recalled(&call).await)),
             Command::Remember { call, answer, reply } => {
                 let done = self.journal.commit(journal::remember(&call, &answer)).await;
                 drop(reply.send(done.map_err(Refused::State)));

@@ -131,6 +131,9 @@ fn a_damaged_store_is_set_aside_and_the_file_alone_is_in_force() {
     std::fs::write(&store, bytes).expect("ours");
     proxy = proxy.restart();
     proxy.wait_log("set aside");
+    let management = proxy.management();
+    let info = management.call(management.server().get_server_info(GetServerInfoRequest {})).expect("it answers");
+    assert!(info.note.contains("set aside as") && info.state_problem.is_empty(), "{info:?}");
     assert_eq!(proxy.management().backend("b1").max_conn, Some(7));
     proxy.management().set_max_conn("b1", 9);
     let kept = std::fs::read_dir(proxy.path("state")).expect("ours").flatten();

@@ -3,11 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-use speedmimi_proto::v1::{Backend, Layer, MutationOptions, OverlayKind, ReloadConfigRequest, Upstream};
+use speedmimi_proto::v1::watch_events_response::Message;
+use speedmimi_proto::v1::{
+    Backend, Layer, MutationOptions, OverlayKind, ReloadConfigRequest, Severity, Upstream, WatchEventsRequest,
+};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::harness::{Config, Ended, Proxy, SPEEDCTL, named, run};
+use crate::harness::{Config, Ended, Proxy, SPEEDCTL, eventually, named, run};
 
 fn speedctl(proxy: &Proxy, args: &[&str]) -> Ended {
     run(Command::new(SPEEDCTL).arg("--endpoint").arg(format!("http://{}", proxy.grpc_address())).args(args))
@@ -182,8 +185,37 @@ fn a_reload_against_the_overlay_reports_the_conflict() {
         assert!(answer.differences.is_empty(), "{answer:#?}");
     }
     assert_eq!(management.backend("b1").weight, Some(20), "the overlay holds");
-    let diff = speedctl(&proxy, &["config", "diff"]).assert_code(0);
-    assert!(diff.out.lines().any(|line| line.contains("weight") && line.contains("30")), "{diff:#?}");
+    let told = "backend default/b1: the file changed weight; what was set through the API holds";
+    let warned = |line: &String| line.contains("WARN") && line.contains(told);
+    eventually("the log warns of it", || proxy.log().iter().any(warned));
+    let request = WatchEventsRequest { recent: 100, ..WatchEventsRequest::default() };
+    let mut events = management.call(management.server().watch_events(request)).expect("it is watched");
+    let reloaded = loop {
+        let told = management.call(async { events.message().await.map(tonic::Response::new) }).expect("it goes on");
+        let told = told.expect("it does not end");
+        match told.message {
+            Some(Message::Event(event)) if event.text.contains("configuration reloaded") => break event,
+            Some(Message::Heartbeat(_)) => panic!("the reload is no event"),
+            _ => {}
+        }
+    };
+    assert!(reloaded.text.contains(told) && reloaded.severity() == Severity::Warning, "{reloaded:?}");
+    let marked = |proxy: &Proxy| {
+        let diff = speedctl(proxy, &["config", "diff"]).assert_code(0);
+        let line = diff.out.lines().find(|line| line.contains("weight")).expect("a row").to_owned();
+        assert!(line.contains("30") && line.contains("20"), "{diff:#?}");
+        assert_eq!(line.starts_with("~* "), diff.out.contains("* the file was changed here since"), "{diff:#?}");
+        let json = speedctl(proxy, &["-o", "json", "config", "diff"]).assert_code(0);
+        let json: serde_json::Value = serde_json::from_str(&json.out).expect("it is JSON");
+        assert_eq!(json["overlay"][0]["conflict"], line.starts_with("~* "), "{json}");
+        line.starts_with("~* ")
+    };
+    assert!(marked(&proxy));
+    management.reload().expect("a valid file");
+    assert!(marked(&proxy), "until somebody decides");
+    management.update(weight(21)).expect("valid");
+    management.update(weight(20)).expect("valid");
+    assert!(!marked(&proxy), "somebody did");
 }
 
 #[test]

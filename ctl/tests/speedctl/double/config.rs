@@ -31,14 +31,15 @@ impl Script {
             kind: kind.into(),
             ..OverlayEntry::default()
         };
-        let set: Vec<FieldSource> = explained("max_conn").into_iter().take(1).collect();
+        let mut set: Vec<FieldSource> = explained("max_conn").into_iter().take(1).collect();
+        set.iter_mut().for_each(|field| field.conflict = true);
         let by = set.first().and_then(|field| field.origin.clone());
         let gone = OverlayEntry {
             origin: by,
             problem: "the file has no such route".to_owned(),
             ..entry("routing.old", OverlayKind::Removed)
         };
-        vec![OverlayEntry { fields: set, ..entry("backends.default.b1", OverlayKind::Changed) }, gone]
+        vec![OverlayEntry { fields: set, conflict: true, ..entry("backends.default.b1", OverlayKind::Changed) }, gone]
     }
 }
 

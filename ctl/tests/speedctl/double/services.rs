@@ -211,6 +211,7 @@ pub(super) fn explained(field: &str) -> Vec<FieldSource> {
         layer: Layer::Overlay.into(),
         origin: Some(Origin { who: "ann".to_owned(), at: Some(at), revision: 5 }),
         file_value: Some("100".to_owned()),
+        conflict: false,
     };
     let other = |field: &str, value: &str, layer: Layer| FieldSource {
         field: field.to_owned(),

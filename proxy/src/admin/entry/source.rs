@@ -23,6 +23,7 @@ fn field(explained: Explained) -> v1::FieldSource {
         layer: layer.into(),
         origin: explained.origin.as_ref().map(origin),
         file_value: file_value.map(|value| value.to_string()),
+        conflict: explained.contradicted,
     }
 }
 
@@ -47,6 +48,7 @@ fn overlay_entry(layers: &Layers, object: &Object, entry: &Entry) -> v1::Overlay
             layer: v1::Layer::Overlay.into(),
             origin: Some(origin(&held.origin)),
             file_value: None,
+            conflict: held.contradicted,
         })
     };
     v1::OverlayEntry {
@@ -55,6 +57,7 @@ fn overlay_entry(layers: &Layers, object: &Object, entry: &Entry) -> v1::Overlay
         origin: entry.origin().map(origin),
         fields: entry.fields.iter().map(held).collect(),
         problem: entry.parked.clone().unwrap_or_default(),
+        conflict: entry.contradicted || entry.fields.values().any(|held| held.contradicted),
     }
 }
 

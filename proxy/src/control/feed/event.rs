@@ -131,9 +131,13 @@ pub(super) fn changed(after: &Store) -> Event {
 pub(in crate::control) fn reload(result: &Result<Done, Refused>, by: &Arc<str>, revision: u64) -> Event {
     match result {
         Ok(done) => {
-            let text = format!("configuration reloaded: {} keys differ", done.differences().len());
-            let conflicts = done.summary.as_ref().is_some_and(|summary| !summary.conflicts.is_empty());
-            let severity = if conflicts { Severity::Warning } else { Severity::Info };
+            let mut text = format!("configuration reloaded: {} keys differ", done.differences().len());
+            let conflicts = done.summary.as_ref().map(|summary| summary.conflicts.as_slice()).unwrap_or_default();
+            for conflict in conflicts {
+                text.push_str("; ");
+                text.push_str(conflict);
+            }
+            let severity = if conflicts.is_empty() { Severity::Info } else { Severity::Warning };
             Event::new(Kind::Reloaded, severity, done.store.revision(), text).by(by)
         }
         Err(refused) => {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
-use speedmimi_model::{Config, Layers, Object, Overlay, Row, parse};
+use speedmimi_model::{Config, Difference, Layers, Object, Overlay, Row, diff_of, parse};
 
+use super::super::audit;
 use super::super::caller::Caller;
 use super::super::drain::Drains;
 use super::super::persist::{self, Batch, Limits, Memory, Nowhere, Storage, StoreError, Surroundings, Table};
+use super::super::reload;
 use super::super::store::{Past, Store};
 use super::{Author, Before, FILE, Home, Journal, REVISION, now, step};
 
@@ -30,22 +32,41 @@ pub(super) struct Found {
 /// without `state.persist`, changes end with the process.
 pub(in super::super) async fn open(config: Config, file: Option<&Path>) -> Result<(Store, Journal), StoreError> {
     let (storage, home) = match file.filter(|_| config.state.persist) {
-        None => (Box::new(Memory::new(Limits::default())) as Box<dyn Storage>, Home::default()),
+        None => (Box::new(Memory::new(Limits::in_memory())) as Box<dyn Storage>, Home::default()),
         Some(file) => kept(&config, file)?,
     };
     let found =
         read(&*storage).map_err(|detail| StoreError::Damaged { path: home.dir.clone().unwrap_or_default(), detail })?;
-    let (layers, problems) = Layers::load(config, found.overlay.clone());
-    for problem in problems {
-        tracing::warn!(object = %problem.object, problem = problem.told(), "a change made earlier has no effect");
-    }
     let origin = file.map_or_else(|| "command line".to_owned(), |path| path.display().to_string());
-    let by = Caller { from: origin.into(), ..Caller::default() };
-    let (store, batch) = begin(layers, &found, &by);
-    let mut journal = Journal { storage: Some(storage), owed: batch, home: Arc::new(home) };
+    let by = Caller { from: origin.into(), asks: "Start", ..Caller::default() };
+    let begun = begin(config, &found, &by);
+    tell(&begun, &found, &by);
+    let mut journal = Journal { storage: Some(storage), owed: begun.batch, home: Arc::new(home) };
     // Where it cannot be written, that was said, and it is owed.
-    let _ = journal.commit(Batch::new()).await;
-    Ok((store, journal))
+    let _ = journal.settle().await;
+    Ok((begun.store, journal))
+}
+
+/// Says what a start makes of what was changed before.
+fn tell(begun: &Begun, found: &Found, by: &Caller) {
+    let Begun { store, conflicts, differences, .. } = begun;
+    let revision = store.revision();
+    reload::tell(revision, conflicts);
+    let overlay = store.layers().overlay();
+    for (object, entry) in overlay.entries() {
+        if let Some(problem) = &entry.parked {
+            tracing::warn!(%object, problem, "a change made earlier has no effect now");
+        }
+    }
+    if !overlay.is_empty() {
+        let objects = overlay.entries().count();
+        tracing::info!(revision, objects, "what was changed through the API lies over the file: see config diff");
+    }
+    if let Some(before) = found.revision.filter(|before| *before != revision) {
+        let (keys, told) = (differences.len(), conflicts.len());
+        tracing::info!(revision, before, keys, conflicts = told, "the file was changed while no process ran");
+        audit::started(by, revision, differences);
+    }
 }
 
 fn kept(config: &Config, file: &Path) -> Result<(Box<dyn Storage>, Home), StoreError> {
@@ -73,14 +94,18 @@ pub(super) fn kept_around(
     };
     let accept = |storage: &dyn Storage| read(storage).map(drop);
     let opened = persist::open(&dir, Limits::default(), SystemTime::now(), accept)?;
-    if let Some(set_aside) = &opened.set_aside {
-        tracing::error!("{set_aside}");
-    }
-    let home = match &opened.unwritable {
-        None => Home { dir: Some(dir), ..Home::default() },
-        Some(error) => Home::refusing(Some(dir), error),
+    let home = match (&opened.unwritable, &opened.damaged) {
+        (None, _) => Home { dir: Some(dir), ..Home::default() },
+        (Some(error), None) => Home::refusing(Some(dir), error),
+        (Some(error), Some(damaged)) => {
+            let told = format!(
+                "{damaged}; the configuration file alone is in effect, and the store cannot be set aside: {error}"
+            );
+            Home::refusing(Some(dir), &told)
+        }
     };
-    Ok((opened.storage, home))
+    let note = opened.set_aside.as_ref().map(ToString::to_string);
+    Ok((opened.storage, Home { note, ..home }))
 }
 
 /// Reads everything but answers and history; an error says what makes no sense.
@@ -117,16 +142,38 @@ fn value_of<T: DeserializeOwned>(bytes: &[u8], what: impl Fn() -> String) -> Res
     serde_json::from_slice(bytes).map_err(|error| format!("{} cannot be read: {error}", what()))
 }
 
-/// The first store, and what it takes to write it down. A file that was changed while no process ran makes a revision,
-/// like one that is reloaded.
-pub(super) fn begin(layers: Layers, found: &Found, by: &Caller) -> (Store, Batch) {
+/// What a process begins with.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) store: Store,
+    /// What it takes to write that down.
+    pub(super) batch: Batch,
+    /// Where the file was changed beneath what was changed through the API.
+    pub(super) conflicts: Vec<String>,
+    /// What is otherwise than when the process before ended, as far as that is known.
+    pub(super) differences: Vec<Difference>,
+}
+
+/// The first store. A file that was changed while no process ran makes a revision, like one that is reloaded, and by the
+/// same rule.
+pub(super) fn begin(config: Config, found: &Found, by: &Caller) -> Begun {
+    let rule = config.state.conflict;
     let base = found.file.as_ref().map(|file| Layers::load(file.clone(), found.overlay.clone()).0);
+    let (layers, conflicts) = match &base {
+        Some(base) => {
+            let (layers, summary) = base.resume(config, rule);
+            (layers, summary.conflicts)
+        }
+        None => (Layers::load(config, found.overlay.clone()).0, Vec::new()),
+    };
     let changed = match &base {
         Some(base) => base.effective().changed_objects(layers.effective()),
         // What this version cannot read may have said anything.
         None if found.revision.is_some() => layers.effective().objects().collect(),
         None => Vec::new(),
     };
+    let differences =
+        base.as_ref().map_or_else(Vec::new, |base| diff_of(base.effective(), layers.effective(), &changed));
     let nothing = Config::default();
     let before = Before {
         revision: found.revision.unwrap_or_default(),
@@ -142,8 +189,10 @@ pub(super) fn begin(layers: Layers, found: &Found, by: &Caller) -> (Store, Batch
         disconnected: found.disconnected.clone(),
         draining: found.draining.clone(),
     };
-    let store = Store::resumed(layers, past, changed, by);
+    // What a start makes of the entries is a step like any other, which can be gone back on.
+    let differs = found.revision.is_some() && layers.overlay() != &found.overlay;
+    let store = Store::resumed(layers, past, (differs || !changed.is_empty()).then_some(changed), by);
     let what = if found.revision.is_none() { "first start" } else { "start with a file that was changed" };
     let batch = step(before, &store, &Author { by, at: now(), what: what.to_owned() });
-    (store, batch)
+    Begun { store, batch, conflicts, differences }
 }

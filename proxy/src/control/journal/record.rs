@@ -1,12 +1,15 @@
 //! What is recorded of a revision: who made it, what it changed, and what the overlay said before.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use speedmimi_model::{Object, Overlay, Row, diff_of};
 
 use super::super::caller::Caller;
+use super::super::drain::Drain;
 use super::super::store::Store;
-use super::Before;
+use super::{Before, Earlier};
 
 /// Keys that a record tells of; a whole document may change thousands.
 const TOLD: usize = 100;
@@ -51,6 +54,9 @@ struct Stored {
     truncated: bool,
     /// Entries of the overlay as they were before; none where there was none.
     undo: Vec<(Object, Option<Row>)>,
+    /// Drains as they were before, of those that are others now; none where there was none. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    undrain: Vec<((String, String), Option<Drain>)>,
 }
 
 /// The record of the step from one store to the next.
@@ -59,6 +65,9 @@ pub(super) fn of(before: Before<'_>, after: &Store, author: &Author<'_>) -> Vec<
     let mut differences: Vec<_> = found.into_iter().map(|found| (found.path, found.old, found.new)).collect();
     let truncated = differences.len() > TOLD;
     differences.truncate(TOLD);
+    let (drained, draining) = (before.draining, after.draining());
+    let names: BTreeSet<&(String, String)> = drained.keys().chain(draining.keys()).collect();
+    let other = names.into_iter().filter(|name| drained.get(*name) != draining.get(*name));
     super::bytes(&Stored {
         who: author.by.who.to_string(),
         from: author.by.from.to_string(),
@@ -67,19 +76,28 @@ pub(super) fn of(before: Before<'_>, after: &Store, author: &Author<'_>) -> Vec<
         differences,
         truncated,
         undo: before.overlay.changed(after.layers().overlay()).collect(),
+        undrain: other.map(|name| (name.clone(), drained.get(name).cloned())).collect(),
     })
 }
 
 /// A record as it is told. None for one that a later version wrote in another shape.
 pub(super) fn told(revision: u64, bytes: &[u8]) -> Option<Revision> {
-    let Stored { who, from, at, what, differences, truncated, undo: _ } = serde_json::from_slice(bytes).ok()?;
+    let Stored { who, from, at, what, differences, truncated, .. } = serde_json::from_slice(bytes).ok()?;
     Some(Revision { revision, who, from, at, what, differences, truncated })
 }
 
-/// The overlay before the step that is recorded here, if this is the one after it.
-pub(super) fn undo(bytes: &[u8], after: &Overlay) -> Option<Overlay> {
+/// What was before the step that is recorded here, if this is what was after it.
+pub(super) fn undo(bytes: &[u8], after: &Earlier) -> Option<Earlier> {
     let stored: Stored = serde_json::from_slice(bytes).ok()?;
     let changed = |row: &Row| stored.undo.iter().any(|(object, _)| object == row.object());
-    let kept = after.rows().filter(|row| !changed(row));
-    Overlay::from_rows(kept.chain(stored.undo.iter().filter_map(|(_, row)| row.clone()))).ok()
+    let kept = after.overlay.rows().filter(|row| !changed(row));
+    let overlay = Overlay::from_rows(kept.chain(stored.undo.iter().filter_map(|(_, row)| row.clone()))).ok()?;
+    let mut draining = after.draining.clone();
+    for (name, drain) in stored.undrain {
+        match drain {
+            Some(drain) => drop(draining.insert(name, drain)),
+            None => drop(draining.remove(&name)),
+        }
+    }
+    Some(Earlier { overlay, draining })
 }

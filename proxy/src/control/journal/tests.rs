@@ -1,12 +1,13 @@
 //! What is written down is what a process goes on with.
 
 use serde_json::json;
-use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Selector, Upstream};
+use speedmimi_model::{Backend, Change, Config, Conflict, Edit, Object, Selector, Upstream};
 
 use super::super::caller::Caller;
-use super::super::persist::{Batch, Limits, Memory, Storage, StoreError, Surroundings, Table};
+use super::super::drain;
+use super::super::persist::{Batch, Limits, Memory, Nowhere, Storage, StoreError, Surroundings, Table};
 use super::super::store::{Guard, Store};
-use super::open::{begin, kept_around, read};
+use super::open::{Begun, begin, kept_around, read};
 use super::*;
 
 /// A store that outlives its journal.
@@ -21,10 +22,9 @@ impl Disk {
     /// A process that starts with this file.
     async fn start(&self, file: Config) -> (Store, Journal) {
         let found = read(self).expect("it makes sense");
-        let (layers, _) = Layers::load(file, found.overlay.clone());
-        let (store, batch) = begin(layers, &found, &Caller::default());
+        let Begun { store, batch, .. } = begin(file, &found, &Caller::default());
         let mut journal = Journal { storage: Some(Box::new(self.clone())), owed: batch, home: Arc::default() };
-        journal.commit(Batch::new()).await.expect("room");
+        journal.settle().await.expect("room");
         (store, journal)
     }
 }
@@ -93,6 +93,11 @@ fn change(dice: &mut fastrand::Rng) -> Change {
 async fn make(store: &mut Store, journal: &mut Journal, dice: &mut fastrand::Rng) -> bool {
     let next = match dice.u32(..8) {
         0 => store.disconnect("default", "a", false, &Guard::default()),
+        1 => {
+            let then = [None, Some(drain::Then::Disable)][dice.usize(..2)];
+            let plan = drain::Plan { then, replace: true, ..drain::Plan::default() };
+            store.drain("default", ["a", "b"][dice.usize(..2)], &plan, &Guard::default(), now()).map(|(next, _)| next)
+        }
         _ => store.change(&change(dice), &Guard::default(), now()).map(|(next, _)| next),
     };
     let Ok(next) = next else { return false };
@@ -107,6 +112,7 @@ fn same(one: &Store, two: &Store) {
     assert_eq!(one.layers().overlay(), two.layers().overlay());
     assert_eq!(one.config(), two.config());
     assert_eq!(one.disconnected(), two.disconnected());
+    assert_eq!(one.draining(), two.draining());
     for object in one.config().objects() {
         assert_eq!(one.revision_of(&object), two.revision_of(&object), "{object}");
     }
@@ -139,8 +145,9 @@ async fn every_revision_of_the_history_can_be_gone_back_to() {
         }
     }
     for earlier in &past {
-        let overlay = journal.overlay_at(&store, earlier.revision()).await.expect("readable").expect("it is kept");
-        assert_eq!(&overlay, earlier.layers().overlay(), "revision {}", earlier.revision());
+        let found = journal.earlier(&store, earlier.revision()).await.expect("readable").expect("it is kept");
+        assert_eq!(&found.overlay, earlier.layers().overlay(), "revision {}", earlier.revision());
+        assert_eq!(&found.draining, &**earlier.draining(), "revision {}", earlier.revision());
     }
     let revisions: Vec<u64> = journal.history(None, 1000).await.expect("readable").iter().map(|r| r.revision).collect();
     let all: Vec<u64> = (1..=store.revision()).rev().collect();
@@ -163,6 +170,107 @@ async fn a_file_changed_while_no_process_ran_makes_a_revision_of_what_it_changed
     assert_eq!(told.what, "start with a file that was changed");
     let keys: Vec<&str> = told.differences.iter().map(|(key, ..)| &**key).collect();
     assert!(keys.contains(&"backends.default.b.max_conn") && keys.contains(&"backends.default.c.port"), "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_file_edited_while_no_process_ran_is_taken_by_its_own_rule() {
+    for (rule, expected) in [(Conflict::Overlay, 10), (Conflict::File, 50)] {
+        let disk = Disk::new();
+        let (store, mut journal) = disk.start(file(&[("a", 5)])).await;
+        let change = Change::set(Object::backend("default", "a"), "max_conn", 10);
+        let (next, _) = store.change(&change, &Guard::default(), now()).expect("valid");
+        let author = Author { by: &Caller::api("here"), at: now(), what: "a change".into() };
+        journal.commit(step((&store).into(), &next, &author)).await.expect("room");
+        let mut edited = file(&[("a", 50)]);
+        edited.state.conflict = rule;
+        let found = read(&disk).expect("it makes sense");
+        let begun = begin(edited.clone(), &found, &Caller::default());
+        assert_eq!(begun.conflicts.len(), 1, "{:?}", begun.conflicts);
+        assert!(begun.conflicts[0].contains("default/a: the file changed max_conn"), "{:?}", begun.conflicts);
+        assert_eq!(begun.store.config().backend("default", "a").map(|a| a.max_conn), Some(expected));
+        let told = begun.differences.iter().any(|told| told.path == "backends.default.a.max_conn");
+        assert_eq!((begun.store.revision(), told), (3, expected == 50));
+        let (store, _) = disk.start(edited.clone()).await;
+        let (again, _) = disk.start(edited).await;
+        assert_eq!(again.revision(), store.revision(), "the next start finds nothing new");
+        let marked = again.layers().overlay().entries().any(|(_, entry)| entry.fields["max_conn"].contradicted);
+        assert_eq!(marked, rule == Conflict::Overlay);
+    }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_needs_no_disk() {
+    let mut journal = Journal { storage: Some(Box::new(Nowhere)), owed: Batch::new(), home: Arc::default() };
+    journal.owed.put(Table::Meta, "owed", "1");
+    journal.commit(Batch::new()).await.expect("there is nothing to keep");
+    assert!(!journal.owed.is_empty(), "it waits for the next that has to be kept");
+    assert!(journal.recall("name").await.expect("nothing is known").is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_by_a_failure_is_opened_by_the_next_read() {
+    let disk = Disk::new();
+    let (_, mut journal) = disk.start(file(&[("a", 0)])).await;
+    let call = Call { request_id: "name".into(), fingerprint: 7, encode: Arc::new(|_| Vec::new()) };
+    journal.commit(remember(&call, b"answer")).await.expect("room");
+    let closed = Closed { disk, open: Arc::default() };
+    journal.storage = Some(Box::new(closed.clone()));
+    assert_eq!(
+        journal.recall("name").await.expect("it is opened").map(|(_, answer)| answer.to_vec()),
+        Some(b"answer".to_vec())
+    );
+    *closed.open.lock() = false;
+    assert_eq!(journal.history(None, 10).await.expect("it is opened").len(), 1);
+}
+
+/// A store that is read only after it was recovered.
+#[derive(Debug, Clone)]
+struct Closed {
+    disk: Disk,
+    open: Arc<Mutex<bool>>,
+}
+
+impl Closed {
+    fn opened(&self) -> Result<&Disk, StoreError> {
+        let source = io::Error::other("closed");
+        let closed = StoreError::Unusable { action: "read", path: PathBuf::from("state"), source };
+        if *self.open.lock() { Ok(&self.disk) } else { Err(closed) }
+    }
+}
+
+impl Storage for Closed {
+    fn entries(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.opened()?.entries(table)
+    }
+
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.opened()?.get(table, key)
+    }
+
+    fn answer(&self, request_id: &str, now: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.opened()?.answer(request_id, now)
+    }
+
+    fn answers(&self) -> Result<u64, StoreError> {
+        self.opened()?.answers()
+    }
+
+    fn record(&self, revision: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.opened()?.record(revision)
+    }
+
+    fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.opened()?.history(before, limit)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.disk.commit(batch)
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        *self.open.lock() = true;
+        Ok(())
+    }
 }
 
 #[tokio::test]

@@ -28,8 +28,11 @@ const DAMAGED_KEPT: usize = 3;
 pub struct Opened {
     /// The store. The directory is locked while it lives.
     pub storage: Box<dyn Storage>,
-    /// A damaged file that was there; the store is then a new one.
+    /// A damaged file that was there; the store is then a new one. That was logged.
     pub set_aside: Option<SetAside>,
+    /// A damaged file that is still there, since nothing can be written: the store is empty, and the first commit that
+    /// finds it can write sets the file aside.
+    pub damaged: Option<StoreError>,
     /// Why nothing can be written at this time. What was stored is there to read; every commit tries again, and is
     /// refused with the reason it finds until that is gone.
     pub unwritable: Option<StoreError>,
@@ -64,24 +67,32 @@ pub(super) type Accept<'a> = &'a dyn Fn(&dyn Storage) -> Result<(), String>;
 ///
 /// A file that is damaged, or that `accept` refuses because it makes no sense of what is in it, is renamed to
 /// `state.redb.damaged-` and `now` in UTC, and an empty store begun. A store that cannot be written (permission,
-/// read-only, full disk) is opened all the same and says so in [`Opened::unwritable`]. One that cannot be read, a newer
-/// and a locked one are errors, and every file stays as it is.
+/// read-only, full disk) is opened all the same and says so in [`Opened::unwritable`], damaged or not. One that cannot be
+/// read, a newer and a locked one are errors, and every file stays as it is.
 pub fn open(
     dir: &Path,
     limits: Limits,
     now: SystemTime,
     accept: impl Fn(&dyn Storage) -> Result<(), String>,
 ) -> Result<Opened, StoreError> {
-    match writable(dir, limits, now, &accept) {
+    let mut set_aside = None;
+    match writable(dir, limits, now, &accept, &mut set_aside) {
         Err(error) if error.refuses_writing() => {
-            let storage = Box::new(Unwritable::open(dir, limits, &accept)?);
-            Ok(Opened { storage, set_aside: None, unwritable: Some(error) })
+            let (storage, damaged) = Unwritable::open(dir, limits, &accept)?;
+            Ok(Opened { storage: Box::new(storage), set_aside, damaged, unwritable: Some(error) })
         }
-        done => done,
+        Err(error) => Err(error),
+        Ok(disk) => Ok(Opened { storage: Box::new(disk), set_aside, damaged: None, unwritable: None }),
     }
 }
 
-fn writable(dir: &Path, limits: Limits, now: SystemTime, accept: Accept<'_>) -> Result<Opened, StoreError> {
+fn writable(
+    dir: &Path,
+    limits: Limits,
+    now: SystemTime,
+    accept: Accept<'_>,
+    set_aside: &mut Option<SetAside>,
+) -> Result<Disk<OnFile>, StoreError> {
     make(dir)?;
     let lock = Arc::new(Lock::take(dir)?);
     let path = dir.join(NAME);
@@ -90,14 +101,13 @@ fn writable(dir: &Path, limits: Limits, now: SystemTime, accept: Accept<'_>) -> 
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(StoreError::unusable("write", &path, error)),
     };
-    let set_aside = match found.map(|file| existing(OnFile::new(file, &lock), &path, limits, accept)) {
-        Some(Ok(disk)) => return Ok(Opened { storage: Box::new(disk), set_aside: None, unwritable: None }),
-        Some(Err(StoreError::Damaged { detail, .. })) => Some(put_aside(dir, detail, now)?),
+    match found.map(|file| existing(OnFile::new(file, &lock), &path, limits, accept)) {
+        Some(Ok(disk)) => return Ok(disk),
+        Some(Err(StoreError::Damaged { detail, .. })) => put_aside(dir, detail, now, set_aside)?,
         Some(Err(error)) => return Err(error),
-        None => None,
-    };
-    let disk = begin(dir, &lock, limits)?;
-    Ok(Opened { storage: Box::new(disk), set_aside, unwritable: None })
+        None => {}
+    }
+    begin(dir, &lock, limits)
 }
 
 /// Makes a directory and those above it, each durable under its name.
@@ -149,7 +159,13 @@ pub(super) fn begin(dir: &Path, lock: &Arc<Lock>, limits: Limits) -> Result<Disk
     Ok(disk)
 }
 
-fn put_aside(dir: &Path, detail: String, now: SystemTime) -> Result<SetAside, StoreError> {
+/// Moves a damaged file out of the way, and tells it at once: whatever fails afterwards, the changes in it are gone.
+pub(super) fn put_aside(
+    dir: &Path,
+    detail: String,
+    now: SystemTime,
+    told: &mut Option<SetAside>,
+) -> Result<(), StoreError> {
     let from = dir.join(NAME);
     let refused = |error| StoreError::unusable("set aside", &from, error);
     let stamp = jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
@@ -162,13 +178,16 @@ fn put_aside(dir: &Path, detail: String, now: SystemTime) -> Result<SetAside, St
         None => name,
         Some(last) => format!("{name}-{:02}", last.saturating_add(1)),
     });
-    fs::rename(&from, &to).and_then(|()| sync(dir)).map_err(refused)?;
+    fs::rename(&from, &to).map_err(refused)?;
+    let set_aside = told.insert(SetAside { from: from.clone(), to, detail });
+    tracing::error!("{set_aside}");
+    sync(dir).map_err(refused)?;
     let over = (others.len() + 1).saturating_sub(DAMAGED_KEPT);
     for other in others.iter().take(over) {
         // One that cannot be removed does no harm.
         let _ = fs::remove_file(dir.join(other));
     }
-    Ok(SetAside { from, to, detail })
+    Ok(())
 }
 
 /// Names of the files set aside before, the oldest first.

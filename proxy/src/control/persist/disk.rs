@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::medium::{Guard, Mark, Medium};
-use super::{Batch, Limits, Storage, StoreError, Table};
+use super::{Batch, Bytes, Limits, Storage, StoreError, Table};
 
 mod schema;
 mod write;
@@ -26,12 +26,14 @@ const CACHE: usize = 2 << 20;
 
 /// A store on a medium.
 pub(super) struct Disk<M: Medium> {
-    /// `None` between a failure and the commit that finds its cause gone.
+    /// `None` between a failure and the call that finds its cause gone.
     database: Option<Database>,
     /// What a failed commit still has to be taken back to.
     owed: Option<Mark>,
     guard: Arc<Guard<M>>,
     limits: Limits,
+    /// What the database keeps.
+    bytes: Bytes,
     /// For messages.
     path: PathBuf,
 }
@@ -49,7 +51,8 @@ impl<M: Medium> Disk<M> {
         let guard = Guard::new(medium);
         guard.settle().map_err(|error| StoreError::unusable("sync", path, error))?;
         schema::refuse_newer_format(&guard, path)?;
-        let mut disk = Self { database: None, owed: None, guard, limits, path: path.to_owned() };
+        let mut disk =
+            Self { database: None, owed: None, guard, limits, bytes: Bytes::default(), path: path.to_owned() };
         disk.ready()?;
         Ok(disk)
     }
@@ -58,7 +61,7 @@ impl<M: Medium> Disk<M> {
     fn ready(&mut self) -> Result<(), StoreError> {
         if self.database.is_none() {
             let mark = match self.owed.take() {
-                None => self.guard.mark().map_err(|error| StoreError::unusable("read", &self.path, error))?,
+                None => self.mark()?,
                 Some(mark) => {
                     if let Err(error) = self.guard.put_back(&mark) {
                         self.owed = Some(mark);
@@ -68,7 +71,7 @@ impl<M: Medium> Disk<M> {
                 }
             };
             match open_checked(&self.guard, &self.path) {
-                Ok(database) => self.database = Some(database),
+                Ok((database, bytes)) => (self.database, self.bytes) = (Some(database), bytes),
                 Err(error) => {
                     self.guard.cut_off();
                     self.owed = Some(mark);
@@ -81,25 +84,38 @@ impl<M: Medium> Disk<M> {
 
     /// Commits, or goes back to what was before.
     fn attempt(&mut self, batch: &Batch) -> Result<Result<(), redb::Error>, StoreError> {
-        let limits = self.limits;
         self.ready()?;
-        let mark = self.guard.mark().map_err(|error| StoreError::unusable("read", &self.path, error))?;
-        let done = write::commit(self.open_database()?, batch, limits);
-        if done.is_err() {
-            // The database does not go on after a failure and cannot say how far it came. It is closed without another
-            // write, what was before is put back, and it is opened again.
-            self.guard.cut_off();
-            self.database = None;
-            self.owed = Some(mark);
-            // Where even that fails, the next commit tries again, and is refused for the reason that it finds then.
-            let _ = self.ready();
+        let mark = self.mark()?;
+        match write::commit(self.open_database()?, batch, self.limits, self.bytes) {
+            Ok(bytes) => {
+                self.bytes = bytes;
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                // The database does not go on after a failure and cannot say how far it came. It is closed without
+                // another write, what was before is put back, and it is opened again.
+                self.close(mark);
+                // Where even that fails, the next call tries again, and is refused for the reason that it finds then.
+                let _ = self.ready();
+                Ok(Err(error))
+            }
         }
-        Ok(done)
+    }
+
+    fn mark(&self) -> Result<Mark, StoreError> {
+        self.guard.mark().map_err(|error| StoreError::unusable("read", &self.path, error))
+    }
+
+    /// Closes the database without another write, so that it is opened as it was at the mark.
+    fn close(&mut self, mark: Mark) {
+        self.guard.cut_off();
+        self.database = None;
+        self.owed = Some(mark);
     }
 
     fn open_database(&self) -> Result<&Database, StoreError> {
         self.database.as_ref().ok_or_else(|| {
-            let error = io::Error::other("it is closed since a write failed; the next change tries to open it again");
+            let error = io::Error::other("it is closed since a write failed; the next call tries to open it again");
             StoreError::unusable("read", &self.path, error)
         })
     }
@@ -180,10 +196,19 @@ impl<M: Medium> Storage for Disk<M> {
         }
         done.map_err(|error| refusal("write", &self.path, error))
     }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        if self.database.is_some() {
+            // A read failed, after which the database does not go on.
+            let mark = self.mark()?;
+            self.close(mark);
+        }
+        self.ready()
+    }
 }
 
-/// Opens the database, after a repair if it was not closed, and looks at every page of it.
-fn open_checked<M: Medium>(guard: &Arc<Guard<M>>, path: &Path) -> Result<Database, StoreError> {
+/// Opens the database, after a repair if it was not closed, and looks at every page of it; with how much it keeps.
+fn open_checked<M: Medium>(guard: &Arc<Guard<M>>, path: &Path) -> Result<(Database, Bytes), StoreError> {
     // The database is careful with what it reads, but a damaged file must not end the start whatever is in it.
     let opened = catch_unwind(AssertUnwindSafe(|| -> Result<Database, redb::Error> {
         let repaired = Arc::new(AtomicBool::new(false));
@@ -201,7 +226,8 @@ fn open_checked<M: Medium>(guard: &Arc<Guard<M>>, path: &Path) -> Result<Databas
         .unwrap_or_else(|_| Err(redb::Error::Corrupted("reading it ended in a panic".to_owned())))
         .map_err(|error| refusal("open", path, error))?;
     schema::bring_up_to_date(&database, path)?;
-    Ok(database)
+    let bytes = write::weigh(&database).map_err(|error| refusal("open", path, error))?;
+    Ok((database, bytes))
 }
 
 /// What the database said, as the operator should hear it: a damaged file, or a system that refuses.

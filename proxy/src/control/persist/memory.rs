@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Step;
 use super::disk::MOST;
-use super::{Batch, Limits, Storage, StoreError, Table};
+use super::{Batch, Bytes, Limits, Storage, StoreError, Table, length, size_of_answer};
 
 /// Keeps everything in memory. A commit never waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub struct Memory {
     answers: BTreeMap<String, (u64, Vec<u8>)>,
     by_age: BTreeSet<(u64, String)>,
     history: BTreeMap<u64, Vec<u8>>,
+    bytes: Bytes,
 }
 
 impl Memory {
@@ -33,40 +34,46 @@ impl Memory {
             }
             Step::Clear { table } => self.entries.retain(|(of, _), _| *of != table),
             Step::Remember { request_id, at, answer } => {
-                if let Some((before, _)) = self.answers.insert(request_id.clone(), (at, answer)) {
+                self.bytes.answers += size_of_answer(&request_id, &answer);
+                if let Some((before, old)) = self.answers.insert(request_id.clone(), (at, answer)) {
+                    self.bytes.answers -= size_of_answer(&request_id, &old);
                     self.by_age.remove(&(before, request_id.clone()));
                 }
                 self.by_age.insert((at, request_id));
             }
             Step::Record { revision, record } => {
-                self.history.insert(revision, record);
+                self.bytes.history += length(record.len());
+                let old = self.history.insert(revision, record);
+                self.bytes.history -= old.map_or(0, |old| length(old.len()));
             }
         }
     }
 
     fn prune(&mut self, batch: &Batch) {
         if let Some((added, now)) = batch.remembered() {
-            for _ in 0..Limits::removed_at_once(added) {
-                let over = count(self.by_age.len()) > self.limits.answers;
-                let old = |at| self.limits.forgotten(now).is_some_and(|last| at <= last);
-                let Some((_, request_id)) = self.by_age.first().filter(|(at, _)| over || old(*at)).cloned() else {
-                    break;
-                };
+            for removed in 0.. {
+                let few = removed < Limits::removed_at_once(added);
+                let over = few && length(self.by_age.len()) > self.limits.answers;
+                let heavy = self.bytes.answers > self.limits.answer_bytes && self.by_age.len() > 1;
+                let old = |at| few && self.limits.forgotten(now).is_some_and(|last| at <= last);
+                let goes = self.by_age.first().filter(|(at, _)| over || heavy || old(*at)).cloned();
+                let Some((_, request_id)) = goes else { break };
                 self.by_age.pop_first();
-                self.answers.remove(&request_id);
+                let answer = self.answers.remove(&request_id);
+                self.bytes.answers -= answer.map_or(0, |(_, answer)| size_of_answer(&request_id, &answer));
             }
         }
-        for _ in 0..Limits::removed_at_once(batch.recorded()) {
-            if batch.recorded() == 0 || count(self.history.len()) <= self.limits.history {
+        for removed in 0.. {
+            let many =
+                removed < Limits::removed_at_once(batch.recorded()) && length(self.history.len()) > self.limits.history;
+            let heavy = self.bytes.history > self.limits.history_bytes && self.history.len() > 1;
+            if batch.recorded() == 0 || !(many || heavy) {
                 break;
             }
-            self.history.pop_first();
+            let record = self.history.pop_first();
+            self.bytes.history -= record.map_or(0, |(_, record)| length(record.len()));
         }
     }
-}
-
-fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 impl Storage for Memory {
@@ -86,7 +93,7 @@ impl Storage for Memory {
     }
 
     fn answers(&self) -> Result<u64, StoreError> {
-        Ok(count(self.answers.len()))
+        Ok(length(self.answers.len()))
     }
 
     fn record(&self, revision: u64) -> Result<Option<Vec<u8>>, StoreError> {

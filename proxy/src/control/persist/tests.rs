@@ -16,7 +16,13 @@ mod schema;
 mod unwritable;
 
 /// Small, so that a test meets them.
-const LIMITS: Limits = Limits { answers: 40, age: std::time::Duration::from_secs(60), history: 20 };
+const LIMITS: Limits = Limits {
+    answers: 40,
+    answer_bytes: 20_000,
+    age: std::time::Duration::from_secs(60),
+    history: 20,
+    history_bytes: 30_000,
+};
 
 /// For messages.
 const PATH: &str = "/state/state.redb";

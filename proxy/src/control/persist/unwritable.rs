@@ -7,8 +7,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::directory::{Accept, NAME, begin, existing, make};
+use super::directory::{Accept, NAME, begin, existing, make, put_aside};
 use super::disk::Disk;
 use super::lock::Lock;
 use super::medium::OnFile;
@@ -26,24 +27,44 @@ pub(super) struct Unwritable {
     /// `None` if there is nothing to lock.
     lock: Option<Arc<Lock>>,
     content: Box<dyn Storage>,
+    /// What is wrong with the file: nothing of it is in the content, and it is to be set aside.
+    damage: Option<String>,
     /// Whether the content is the store itself by now.
     writable: bool,
 }
 
 impl Unwritable {
-    /// Reads what is there. Fails if something is there that cannot be read: a start without the changes in it would be
-    /// a start with another configuration.
-    pub(super) fn open(dir: &Path, limits: Limits, accept: Accept<'_>) -> Result<Self, StoreError> {
+    /// Reads what is there. Fails if something is there that the system does not let it read: a start without the changes
+    /// in it would be a start with another configuration. Nothing brings back what a damaged file had, so there is a start
+    /// without, and the damage is returned.
+    pub(super) fn open(
+        dir: &Path,
+        limits: Limits,
+        accept: Accept<'_>,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
         let path = dir.join(NAME);
+        let mut damaged = None;
         let (lock, content): (_, Box<dyn Storage>) = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => (Lock::take(dir).ok(), Box::new(Memory::new(limits))),
             Err(error) => return Err(StoreError::unusable("open", &path, error)),
             Ok(file) => {
                 let lock = Lock::take(dir)?;
-                (Some(lock), Box::new(existing(Overlaid::new(file), &path, limits, accept)?))
+                match existing(Overlaid::new(file), &path, limits, accept) {
+                    Ok(disk) => (Some(lock), Box::new(disk)),
+                    Err(error @ StoreError::Damaged { .. }) => {
+                        damaged = Some(error);
+                        (Some(lock), Box::new(Memory::new(limits)))
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         };
-        Ok(Self { dir: dir.to_owned(), limits, lock: lock.map(Arc::new), content, writable: false })
+        let damage = match &damaged {
+            Some(StoreError::Damaged { detail, .. }) => Some(detail.clone()),
+            _ => None,
+        };
+        let (dir, lock) = (dir.to_owned(), lock.map(Arc::new));
+        Ok((Self { dir, limits, lock, content, damage, writable: false }, damaged))
     }
 
     fn try_to_write(&mut self) -> Result<(), StoreError> {
@@ -53,6 +74,13 @@ impl Unwritable {
             Some(lock) => Arc::clone(lock),
             None => Arc::new(Lock::take(&self.dir)?),
         };
+        if let Some(detail) = self.damage.clone() {
+            // Told by itself; a file that is gone already is no reason to refuse.
+            if path.exists() {
+                put_aside(&self.dir, detail, SystemTime::now(), &mut None)?;
+            }
+            self.damage = None;
+        }
         let disk = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(_) if self.lock.is_none() => {
                 let error =
@@ -99,5 +127,9 @@ impl Storage for Unwritable {
             self.try_to_write()?;
         }
         self.content.commit(batch)
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        self.content.recover()
     }
 }

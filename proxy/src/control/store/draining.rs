@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use speedmimi_model::{Backend, Config, Object};
+use speedmimi_model::{Backend, Change, Config, Object, Overlay};
 
 use super::{Guard, Store};
 use crate::control::Refused;
-use crate::control::drain::{Drain, Drains, Plan};
+use crate::control::drain::{Drain, Drains, OnDeadline, Plan};
 
 impl Store {
     /// Backends that drain or are drained.
@@ -58,6 +58,38 @@ impl Store {
         Arc::make_mut(&mut next.draining).insert((upstream.to_owned(), id.to_owned()), drain);
         next.touch([object], &guard.by);
         Ok((next, false))
+    }
+
+    /// The store with an earlier overlay and the drains of that time, as far as their backends are there. A drain whose
+    /// deadline has passed meanwhile goes on as overdue: going back ends no exchange.
+    pub(in crate::control) fn restore(
+        &self,
+        overlay: Overlay,
+        drains: Drains,
+        guard: &Guard,
+        at: u64,
+    ) -> Result<Self, Refused> {
+        let (mut next, _) = self.change(&Change::Restore(Box::new(overlay)), guard, at)?;
+        let config = next.layers.effective().clone();
+        let there = |(upstream, id): &(String, String)| config.backend(upstream, id).is_some();
+        let mut wanted: Drains = drains.into_iter().filter(|(name, _)| there(name)).collect();
+        for (name, drain) in &mut wanted {
+            let passed = drain.deadline_at.is_some_and(|deadline| deadline <= at);
+            if passed && self.draining.get(name) != Some(drain) {
+                drain.on_deadline = OnDeadline::Keep;
+            }
+        }
+        let names = next.draining.keys().chain(wanted.keys());
+        let differ = names.filter(|name| next.draining.get(*name) != wanted.get(*name));
+        let differ: Vec<Object> = differ.map(|(upstream, id)| Object::backend(upstream, id)).collect();
+        if !differ.is_empty() {
+            next.draining = Arc::new(wanted);
+            // One revision for both.
+            let touched = if next.revision > self.revision { next.made.touched.clone() } else { Vec::new() };
+            next.revision = self.revision;
+            next.touch(touched.into_iter().chain(differ), &guard.by);
+        }
+        Ok(next)
     }
 
     /// Backends that are disconnected here and not there, or there and not here.

@@ -2,6 +2,7 @@ use serde_json::json;
 use speedmimi_model::{ChangeError, Upstream};
 
 use super::*;
+use crate::control::drain::{OnDeadline, Plan};
 
 fn store() -> Store {
     let backends = ["a", "b"].map(|id| Backend { id: id.into(), ..Backend::new("127.0.0.1", 80) });
@@ -139,4 +140,46 @@ fn a_reload_keeps_what_was_changed_and_cut_off() {
     let a = three.config().backend("default", "a").expect("there");
     assert_eq!((a.max_conn, a.weight), (5, 7));
     assert!(three.is_disconnected("default", "b"));
+}
+
+#[test]
+fn what_the_file_catches_up_with_makes_a_revision() {
+    let (one, _) = change(&store(), &max_conn("a", 5), &Guard::default()).expect("valid");
+    let mut file = store().config().clone();
+    file.upstreams.get_mut("default").expect("there").backends[0].max_conn = 5;
+    let (two, _) = one.reload(file.clone(), &Guard::default()).expect("valid");
+    assert_eq!((two.revision(), two.layers().overlay().is_empty(), two.touched().len()), (3, true, 0));
+    assert_eq!(two.reload(file, &Guard::default()).expect("valid").0.revision(), 3);
+}
+
+#[test]
+fn going_back_restores_drains_and_ends_those_that_began_later() {
+    let plan = |deadline| Plan { deadline, on_deadline: Some(OnDeadline::Close), ..Plan::default() };
+    let minute = Some(std::time::Duration::from_secs(60));
+    let free = Guard::default();
+    let one = store();
+    let (two, _) = one.drain("default", "a", &plan(minute), &free, 7).expect("there");
+    let (three, _) = change(&two, &active("a", false), &free).expect("valid");
+    assert!(three.draining().is_empty());
+    let back = |store: &Store, to: &Store, at| {
+        let drains = (**to.draining()).clone();
+        store.restore(to.layers().overlay().clone(), drains, &free, at).expect("it fits")
+    };
+    let four = back(&three, &two, 8);
+    assert_eq!((four.revision(), four.draining()), (4, two.draining()));
+    assert_eq!(four.revision_of(&backend("default", "a")), 4);
+    assert_eq!(four.config().backend("default", "a").map(|a| a.active), Some(true));
+    let five = back(&four, &one, 9);
+    assert_eq!((five.revision(), five.draining().len()), (5, 0));
+    assert!(five.admits("default", five.config().backend("default", "a").expect("there")));
+    let late = back(&five, &two, 61_000_007);
+    let drain = late.drain_of("default", "a").expect("it drains");
+    assert_eq!((drain.on_deadline, drain.deadline_at), (OnDeadline::Keep, Some(60_000_007)), "nothing is cut");
+    assert_eq!(back(&late, &late, 99_000_000).revision(), late.revision(), "it is so already");
+    let gone = Change::Remove { object: backend("default", "b"), cascade: false };
+    let (without, _) = change(&one, &gone, &free).expect("valid");
+    let (with, _) = one.drain("default", "b", &plan(None), &free, 7).expect("there");
+    let drains = (**with.draining()).clone();
+    let none = without.restore(without.layers().overlay().clone(), drains, &free, 8).expect("it fits");
+    assert_eq!((none.revision(), none.draining().len()), (2, 0), "a backend that is gone does not drain");
 }

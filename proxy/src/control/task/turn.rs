@@ -9,9 +9,10 @@ use speedmimi_model::{Change, Object, ReloadSummary};
 
 use super::super::audit;
 use super::super::feed::{Step, event};
-use super::super::journal::{self, Author};
+use super::super::journal::{self, Author, Earlier};
 use super::super::operation::{Answer, Ask, Call, Done, Operation};
 use super::super::persist::Batch;
+use super::super::reload;
 use super::super::store::{Busy, Guard, Store};
 use super::{Controller, GROUP, Refused};
 
@@ -94,7 +95,9 @@ impl Controller {
                 return planned.into_iter().map(|(ask, _)| ask).collect();
             }
             for (ask, outcome) in planned {
-                let plain = ask.guard.validate_only || matches!(outcome, Outcome::Again(_));
+                // Nothing of these was to be kept but, at most, the answer.
+                let refused = matches!(&outcome, Outcome::New(result, _) if result.is_err());
+                let plain = ask.guard.validate_only || refused || matches!(outcome, Outcome::Again(_));
                 let refused = Outcome::New(Box::new(Err(Refused::State(error.clone()))), None);
                 self.conclude(ask, if plain { outcome } else { refused });
             }
@@ -122,7 +125,13 @@ impl Controller {
     fn conclude(&mut self, ask: Ask, outcome: Outcome) {
         let Ask { operation, guard, call, reply, .. } = ask;
         let answer = match outcome {
-            Outcome::Again(answer) => answer,
+            Outcome::Again(answer) => {
+                if let Err(refused) = &answer {
+                    let request_id = call.as_ref().map_or("", |call| &call.request_id);
+                    audit::operation(&guard, &operation, &Err(refused.clone()), request_id);
+                }
+                answer
+            }
             Outcome::New(mut result, written) => {
                 if let (Operation::Drain { upstream, id, .. }, Ok(done), false) =
                     (&operation, &mut *result, guard.validate_only)
@@ -158,8 +167,9 @@ impl Controller {
                     secrets.install();
                 }
                 let ReloadSummary { added, removed, changed, conflicts } = summary.clone().unwrap_or_default();
-                let revision = store.revision();
-                tracing::info!(revision, ?added, ?removed, ?changed, ?conflicts, "configuration reloaded");
+                let (revision, told) = (store.revision(), conflicts.len());
+                tracing::info!(revision, ?added, ?removed, ?changed, conflicts = told, "configuration reloaded");
+                reload::tell(revision, &conflicts);
             }
             Err(error) => tracing::error!(%error, "reload refused, nothing was changed"),
         }
@@ -169,7 +179,7 @@ impl Controller {
     async fn plan(&mut self, ask: Ask, draft: &mut Draft) {
         let call = ask.call.clone().filter(|_| !ask.guard.validate_only);
         if let Some(call) = &call
-            && let Some(known) = self.known(call, draft)
+            && let Some(known) = self.known(call, draft).await
         {
             return draft.planned.push((ask, Outcome::Again(known)));
         }
@@ -208,18 +218,29 @@ impl Controller {
     }
 
     /// The answer to a call that was made before, in this turn or an earlier one.
-    fn known(&self, call: &Call, draft: &Draft) -> Option<Result<Answer, Refused>> {
+    async fn known(&mut self, call: &Call, draft: &Draft) -> Option<Result<Answer, Refused>> {
         match draft.written.get(&call.request_id) {
             Some((fingerprint, answer)) => Some(repeat(call, *fingerprint, answer.clone())),
-            None => self.recall(call),
+            None => self.recall(call).await,
         }
     }
 
     /// The answer to a call that was made in an earlier turn.
-    pub(super) fn recall(&self, call: &Call) -> Option<Result<Answer, Refused>> {
-        match self.journal.recall(&call.request_id) {
+    pub(super) async fn recall(&mut self, call: &Call) -> Option<Result<Answer, Refused>> {
+        match self.journal.recall(&call.request_id).await {
             Ok(known) => known.map(|(fingerprint, answer)| repeat(call, fingerprint, answer)),
             Err(error) => Some(Err(Refused::State(error))),
+        }
+    }
+
+    /// The same, for what is done though nobody can be told later what was answered: it must not wait for the disk.
+    pub(super) async fn recalled(&mut self, call: &Call) -> Result<Option<Answer>, Refused> {
+        match self.recall(call).await.transpose() {
+            Err(Refused::State(error)) => {
+                tracing::warn!(%error, request_id = call.request_id, "it is not known whether this was done before");
+                Ok(None)
+            }
+            known => known,
         }
     }
 
@@ -229,8 +250,8 @@ impl Controller {
             Operation::Change(change) => self.change(change, ask, store),
             Operation::Plan(plan) => self.change(&plan.decide(store.layers())?, ask, store),
             Operation::Rollback(revision) => {
-                let overlay = self.earlier(store, *revision).await?;
-                self.change(&Change::Restore(Box::new(overlay)), ask, store)
+                let Earlier { overlay, draining } = self.earlier(store, *revision).await?;
+                Ok(Planned::of(store.restore(overlay, draining, guard, journal::now())?, None))
             }
             Operation::Reload { config, .. } => {
                 let (store, summary) = store.reload((**config).clone(), guard)?;
@@ -267,14 +288,14 @@ impl Controller {
         }
     }
 
-    /// The overlay as it was at a revision.
-    async fn earlier(&mut self, store: &Store, revision: u64) -> Result<speedmimi_model::Overlay, Refused> {
+    /// The overlay and the drains as they were at a revision.
+    async fn earlier(&mut self, store: &Store, revision: u64) -> Result<Earlier, Refused> {
         let current = store.revision();
         let unknown = |oldest| Refused::NoSuchRevision { revision, oldest, current };
         if revision == 0 || revision > current {
             return Err(unknown(1));
         }
-        let found = self.journal.overlay_at(store, revision).await.map_err(Refused::State)?;
+        let found = self.journal.earlier(store, revision).await.map_err(Refused::State)?;
         found.map_err(unknown)
     }
 }

@@ -1,28 +1,51 @@
 //! One batch, one transaction, one `fsync`.
 
-use redb::{Database, ReadableTable, ReadableTableMetadata, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::super::batch::Step;
-use super::super::{Batch, Limits};
+use super::super::{Batch, Bytes, Limits, length, size_of_answer};
 use super::{Durability, tables};
 
-/// Applies a batch, removes what is over the limits, and makes both durable.
-pub(super) fn commit(database: &Database, batch: &Batch, limits: Limits) -> Result<(), redb::Error> {
+/// Applies a batch, removes what is over the limits, and makes both durable. Returns how much is kept then, of how much
+/// was before.
+pub(super) fn commit(
+    database: &Database,
+    batch: &Batch,
+    limits: Limits,
+    mut bytes: Bytes,
+) -> Result<Bytes, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     for step in &batch.steps {
-        apply(&transaction, step)?;
+        apply(&transaction, step, &mut bytes)?;
     }
     if let Some((added, now)) = batch.remembered() {
-        forget(&transaction, limits, added, now)?;
+        forget(&transaction, limits, added, now, &mut bytes.answers)?;
     }
     if batch.recorded() > 0 {
-        shorten(&transaction, limits, batch.recorded())?;
+        shorten(&transaction, limits, batch.recorded(), &mut bytes.history)?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(bytes)
 }
 
-fn apply(transaction: &WriteTransaction, step: &Step) -> Result<(), redb::Error> {
+/// How much a database keeps of what is bounded.
+pub(super) fn weigh(database: &Database) -> Result<Bytes, redb::Error> {
+    let transaction = database.begin_read()?;
+    let mut bytes = Bytes::default();
+    let answers = transaction.open_table(tables::ANSWERS)?;
+    for entry in answers.iter()? {
+        let (request_id, answer) = entry?;
+        bytes.answers += size_of_answer(request_id.value(), answer.value().1);
+    }
+    let history = transaction.open_table(tables::HISTORY)?;
+    for entry in history.iter()? {
+        bytes.history += length(entry?.1.value().len());
+    }
+    Ok(bytes)
+}
+
+fn apply(transaction: &WriteTransaction, step: &Step, bytes: &mut Bytes) -> Result<(), redb::Error> {
     match step {
         Step::Put { table, key, value } => {
             transaction.open_table(tables::entries(*table))?.insert(key.as_str(), value.as_slice())?;
@@ -34,46 +57,71 @@ fn apply(transaction: &WriteTransaction, step: &Step) -> Result<(), redb::Error>
         Step::Remember { request_id, at, answer } => {
             let mut by_age = transaction.open_table(tables::BY_AGE)?;
             let mut answers = transaction.open_table(tables::ANSWERS)?;
+            bytes.answers += size_of_answer(request_id, answer);
             if let Some(before) = answers.insert(request_id.as_str(), (*at, answer.as_slice()))? {
-                by_age.remove((before.value().0, request_id.as_str()))?;
+                let (at, old) = before.value();
+                take(&mut bytes.answers, size_of_answer(request_id, old));
+                by_age.remove((at, request_id.as_str()))?;
             }
             by_age.insert((*at, request_id.as_str()), ())?;
         }
         Step::Record { revision, record } => {
-            transaction.open_table(tables::HISTORY)?.insert(revision, record.as_slice())?;
+            bytes.history += length(record.len());
+            let mut history = transaction.open_table(tables::HISTORY)?;
+            if let Some(old) = history.insert(revision, record.as_slice())? {
+                take(&mut bytes.history, length(old.value().len()));
+            }
         }
     }
     Ok(())
 }
 
-/// Removes answers that are too old at `now`, or too many.
-fn forget(transaction: &WriteTransaction, limits: Limits, added: usize, now: u64) -> Result<(), redb::Error> {
+/// Removes answers that are too old at `now`, or too many, or too large together.
+fn forget(
+    transaction: &WriteTransaction,
+    limits: Limits,
+    added: usize,
+    now: u64,
+    bytes: &mut u64,
+) -> Result<(), redb::Error> {
     let mut by_age = transaction.open_table(tables::BY_AGE)?;
     let mut answers = transaction.open_table(tables::ANSWERS)?;
     let forgotten = limits.forgotten(now);
-    for _ in 0..Limits::removed_at_once(added) {
-        let over = by_age.len()? > limits.answers;
-        let old = |at| forgotten.is_some_and(|last| at <= last);
+    for removed in 0.. {
+        let few = removed < Limits::removed_at_once(added);
+        let over = few && by_age.len()? > limits.answers;
+        let heavy = *bytes > limits.answer_bytes && by_age.len()? > 1;
+        let old = |at| few && forgotten.is_some_and(|last| at <= last);
         let Some((at, request_id)) = by_age.first()?.map(|(key, _)| (key.value().0, key.value().1.to_owned())) else {
             break;
         };
-        if !over && !old(at) {
+        if !(over || heavy || old(at)) {
             break;
         }
         by_age.remove((at, request_id.as_str()))?;
-        answers.remove(request_id.as_str())?;
+        if let Some(answer) = answers.remove(request_id.as_str())? {
+            take(bytes, size_of_answer(&request_id, answer.value().1));
+        }
     }
     Ok(())
 }
 
-/// Removes the oldest records of the history while there are too many.
-fn shorten(transaction: &WriteTransaction, limits: Limits, added: usize) -> Result<(), redb::Error> {
+/// Removes the oldest records of the history while there are too many, or they are too large together.
+fn shorten(transaction: &WriteTransaction, limits: Limits, added: usize, bytes: &mut u64) -> Result<(), redb::Error> {
     let mut history = transaction.open_table(tables::HISTORY)?;
-    for _ in 0..Limits::removed_at_once(added) {
-        if history.len()? <= limits.history {
+    for removed in 0.. {
+        let many = removed < Limits::removed_at_once(added) && history.len()? > limits.history;
+        let heavy = *bytes > limits.history_bytes && history.len()? > 1;
+        if !(many || heavy) {
             break;
         }
-        history.pop_first()?;
+        if let Some((_, record)) = history.pop_first()? {
+            take(bytes, length(record.value().len()));
+        }
     }
     Ok(())
+}
+
+fn take(bytes: &mut u64, less: u64) {
+    *bytes = bytes.saturating_sub(less);
 }

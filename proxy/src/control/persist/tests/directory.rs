@@ -16,7 +16,7 @@ pub(super) fn noon() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-fn damaged(dir: &Path) -> Vec<String> {
+pub(super) fn damaged(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<_> =
         names.map(|name| name.to_string_lossy().into_owned()).filter(|n| n.contains("damaged")).collect();

@@ -123,6 +123,27 @@ fn a_device_that_goes_on_failing_refuses_until_it_works() {
 }
 
 #[test]
+fn reads_work_again_once_the_device_does_without_a_commit_before() {
+    for errno in [libc::EIO, libc::EROFS] {
+        at_every_call(errno, |place, after, device, store, model, batch| {
+            device.fail(Some(Fault { after, times: usize::MAX, errno }));
+            let done = store.commit(batch);
+            if !device.has_failed() {
+                return false;
+            }
+            let mut model = model.clone();
+            if done.is_ok() {
+                model.commit(batch).expect("room");
+            }
+            device.fail(None);
+            store.recover().unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_eq!(Content::of(store), Content::of(&model), "{place}: only what was acknowledged");
+            true
+        });
+    }
+}
+
+#[test]
 fn a_start_after_a_failed_sync_builds_on_what_the_disk_has() {
     // The process dies between the failed sync and the refusal: the cache still shows the batch, the disk has parts.
     at_every_call(libc::EIO, |place, after, device, store, model, batch| {

@@ -46,6 +46,42 @@ fn answers_are_forgotten_by_age_and_by_number() {
 }
 
 #[test]
+fn what_is_kept_is_bounded_in_bytes_too_and_the_oldest_goes_first() {
+    let mut stores: [Box<dyn Storage>; 2] = [Box::new(opened(Device::default())), Box::new(Memory::new(LIMITS))];
+    for store in &mut stores {
+        for number in 0..30_u64 {
+            let mut batch = Batch::new();
+            batch.remember(format!("{number:04}"), number, vec![1; 996]).record(number, vec![2; 2_000]);
+            store.commit(&batch).expect("room");
+        }
+        assert_eq!(store.answers().expect("read"), LIMITS.answer_bytes / 1_000);
+        assert_eq!(store.answer("0009", 30).expect("read"), None, "the oldest go");
+        assert!(store.answer("0010", 30).expect("read").is_some());
+        let kept: Vec<u64> = store.history(None, 99).expect("read").into_iter().map(|(revision, _)| revision).collect();
+        assert_eq!(kept, (15..30).rev().collect::<Vec<u64>>());
+        let mut batch = Batch::new();
+        batch.remember("large", 31, vec![3; 50_000]).record(31, vec![3; 50_000]);
+        store.commit(&batch).expect("room");
+        assert_eq!(store.answers().expect("read"), 1, "the newest is kept however long it is");
+        assert_eq!(store.history(None, 99).expect("read").len(), 1);
+        for number in 0..5 {
+            store.commit(Batch::new().remember("again", 40 + number, vec![4; 15_000])).expect("room");
+        }
+        store.commit(Batch::new().remember("more", 50, vec![5; 4_000])).expect("room");
+        assert_eq!(store.answers().expect("read"), 2, "one that is given again counts once");
+    }
+}
+
+#[test]
+fn so_much_is_kept() {
+    const MIB: u64 = 1 << 20;
+    let Limits { answers, answer_bytes, age, history, history_bytes } = Limits::default();
+    assert_eq!((answers, answer_bytes, age.as_secs()), (100_000, 256 * MIB, 24 * 60 * 60));
+    assert_eq!((history, history_bytes), (1_000, 128 * MIB));
+    assert_eq!(Limits::in_memory(), Limits { answer_bytes: 64 * MIB, ..Limits::default() });
+}
+
+#[test]
 fn an_answer_given_again_counts_once_and_from_then() {
     let mut disk = opened(Device::default());
     disk.commit(Batch::new().remember("a", 1_000, "first")).expect("room");

@@ -4,11 +4,11 @@ use std::fs;
 
 use super::super::unwritable::Unwritable;
 use super::super::{Memory, StoreError};
-use super::directory::{accepting, noon};
+use super::directory::{accepting, damaged, noon};
 use super::*;
 
 fn unwritable(dir: &Path) -> Unwritable {
-    Unwritable::open(dir, LIMITS, &|_| Ok(())).expect("readable")
+    Unwritable::open(dir, LIMITS, &|_| Ok(())).expect("readable").0
 }
 
 #[test]
@@ -55,6 +55,22 @@ fn a_directory_that_could_not_be_made_is_tried_again() {
     view.commit(Batch::new().put(Table::Meta, "a", "2")).expect("now it can be made");
     drop(view);
     assert_eq!(accepting(&dir).storage.get(Table::Meta, "a").expect("read"), Some(b"2".to_vec()));
+}
+
+#[test]
+fn a_damaged_store_is_no_obstacle_and_is_set_aside_once_that_can_be_done() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("state.redb");
+    fs::write(&file, "no database").expect("room");
+    let (mut view, problem) = Unwritable::open(dir.path(), LIMITS, &|_| Ok(())).expect("it starts from the file");
+    let told = problem.expect("it is said").to_string();
+    assert!(told.contains("is damaged"), "{told}");
+    assert_eq!(view.entries(Table::Overlay).expect("read"), []);
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "no database", "nothing was written");
+    view.commit(Batch::new().put(Table::Meta, "a", "1")).expect("by now it can be written");
+    drop(view);
+    assert_eq!(damaged(dir.path()).len(), 1, "it is kept");
+    assert_eq!(accepting(dir.path()).storage.get(Table::Meta, "a").expect("read"), Some(b"1".to_vec()));
 }
 
 #[test]
