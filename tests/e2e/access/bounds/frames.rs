@@ -1,6 +1,6 @@
 //! HTTP/2 by hand (RFC 9113): what no library would send, because it never ends or never reads.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::harness::PATIENCE;
@@ -22,6 +22,9 @@ pub struct Line {
     window: i64,
     /// Streams that the other end has ended.
     pub ended: usize,
+    /// Whether the other end has closed.
+    pub closed: bool,
+    inbox: Vec<u8>,
 }
 
 impl Line {
@@ -29,7 +32,7 @@ impl Line {
         let mut socket = TcpStream::connect_timeout(&address, PATIENCE).expect("the proxy listens");
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
         socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("it is taken");
-        let mut line = Self { socket, next: 1, window: 65_535, ended: 0 };
+        let mut line = Self { socket, next: 1, window: 65_535, ended: 0, closed: false, inbox: Vec::new() };
         line.send(SETTINGS, 0, 0, &[]);
         line
     }
@@ -64,48 +67,56 @@ impl Line {
     pub fn data(&mut self, stream: u32, bytes: &[u8]) {
         for piece in bytes.chunks(16_000) {
             while self.window < piece.len() as i64 {
-                self.frame();
+                assert!(self.read(), "the proxy takes what is sent");
+                self.frames();
             }
             self.window -= piece.len() as i64;
             self.send(DATA, 0, stream, piece);
         }
     }
 
-    /// Reads until so many streams have ended.
-    pub fn until_ended(&mut self, streams: usize) {
-        while self.ended < streams {
-            self.frame();
-        }
+    /// Takes what has come; does not wait.
+    pub fn catch_up(&mut self) {
+        self.socket.set_nonblocking(true).expect("a socket");
+        self.read();
+        self.socket.set_nonblocking(false).expect("a socket");
+        self.frames();
     }
 
-    /// Whether the other end has closed; waits for it.
-    pub fn is_closed(&mut self) -> bool {
-        let mut scratch = [0; 4096];
-        loop {
-            match self.socket.read(&mut scratch) {
-                Ok(0) => return true,
-                Ok(_) => {}
-                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+    /// Reads, once; says whether something came.
+    fn read(&mut self) -> bool {
+        let mut scratch = [0; 16 * 1024];
+        match self.socket.read(&mut scratch) {
+            Ok(0) => self.closed = true,
+            Ok(length) => {
+                self.inbox.extend_from_slice(&scratch[..length]);
+                return true;
             }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => self.closed = true,
         }
+        false
     }
 
-    fn frame(&mut self) {
-        let mut head = [0; 9];
-        self.socket.read_exact(&mut head).expect("a frame");
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; length];
-        self.socket.read_exact(&mut payload).expect("the rest of the frame");
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        match (head[3], head[4]) {
-            (SETTINGS, flags) if flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]),
-            (PING, flags) if flags & ACK == 0 => self.send(PING, ACK, 0, &payload),
-            (WINDOW_UPDATE, _) if stream == 0 => {
-                let more = payload.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-                self.window += i64::from(more);
+    /// Acts on every frame that is here whole.
+    fn frames(&mut self) {
+        while let Some(&[a, b, c, kind, flags, d, e, f, g]) = self.inbox.first_chunk::<9>() {
+            let end = 9 + u32::from_be_bytes([0, a, b, c]) as usize;
+            if self.inbox.len() < end {
+                return;
             }
-            (HEADERS | DATA, flags) if flags & END_STREAM != 0 => self.ended += 1,
-            _ => {}
+            let payload: Vec<u8> = self.inbox.drain(..end).skip(9).collect();
+            let stream = u32::from_be_bytes([d, e, f, g]);
+            match kind {
+                SETTINGS if flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]),
+                PING if flags & ACK == 0 => self.send(PING, ACK, 0, &payload),
+                WINDOW_UPDATE if stream == 0 => {
+                    let more = payload.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+                    self.window += i64::from(more);
+                }
+                HEADERS | DATA if flags & END_STREAM != 0 => self.ended += 1,
+                _ => {}
+            }
         }
     }
 
