@@ -196,7 +196,9 @@ fn whoever_comes_back_too_late_begins_anew_and_misses_nothing() {
     };
     runtime.block_on(watch(&mut folded));
     // More than the 2 MiB of changes that are kept.
-    let text = |n: u32| Labels { entries: [("text".to_owned(), format!("{n}{}", "x".repeat(4000)))].into() };
+    let text = |n: u32| Labels {
+        entries: (0..4).map(|label| (format!("text{label}"), format!("{n}{}", "x".repeat(1000)))).collect(),
+    };
     for n in 0..700 {
         let change = Backend { id: "b1".into(), labels: Some(text(n)), ..Backend::default() };
         management.update(change).expect("a valid change");

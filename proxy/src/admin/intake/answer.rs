@@ -62,6 +62,8 @@ pub(super) struct Answer {
     standing: Option<Standing>,
     /// Resolves when the files are read again; there is none before an answer has to wait for what it tells.
     renewal: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Whether there was nothing to tell for a moment: it is a stream, not the answer of a call that is done.
+    waits: bool,
     over: bool,
 }
 
@@ -70,7 +72,7 @@ impl Answer {
     pub(super) fn new(body: Body, under_way: Option<UnderWay>, standing: Option<Standing>) -> Self {
         // Nobody has asked for anything of it yet.
         under_way.iter().for_each(UnderWay::told);
-        Self { body, rest: Bytes::new(), under_way, standing, renewal: None, over: false }
+        Self { body, rest: Bytes::new(), under_way, standing, renewal: None, waits: false, over: false }
     }
 
     /// Ends with a status, and lets go of what it was made of.
@@ -91,6 +93,7 @@ impl Answer {
 
     /// Whether the files were read again; if not, this task is told when they are.
     fn is_renewed(&mut self, cx: &mut Context<'_>) -> bool {
+        self.waits = true;
         let Some(standing) = &self.standing else { return false };
         let renewal = self.renewal.get_or_insert_with(|| {
             let mut renewals = standing.renewals.clone();
@@ -119,7 +122,10 @@ impl hyper::body::Body for Answer {
             return Poll::Ready(None);
         }
         loop {
-            if let Some(status) = this.standing.as_mut().and_then(Standing::lost) {
+            // What a call that is over has done is told to whoever made it; only what goes on ends.
+            if this.waits
+                && let Some(status) = this.standing.as_mut().and_then(Standing::lost)
+            {
                 return Poll::Ready(Some(Ok(this.end(&status))));
             }
             if !this.rest.is_empty() {

@@ -166,7 +166,7 @@ fn folded_keys_are_the_configuration_after_every_change() {
 
 #[test]
 fn a_large_configuration_is_not_held_for_every_reader_that_does_not_read() {
-    const BACKENDS: u32 = 2000;
+    const BACKENDS: u32 = 5000;
     const WATCHERS: usize = 60;
     let mut config = Config::new();
     for n in 0..BACKENDS {
