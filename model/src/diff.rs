@@ -73,11 +73,22 @@ fn compare(mut old: Leaves, mut new: Leaves) -> Vec<Difference> {
 
 /// Every key of a configuration, as what differs from nothing.
 pub fn leaves(config: &Config) -> Vec<Difference> {
+    told(flat(config))
+}
+
+/// The keys of a document that stands at a path, as what differs from nothing.
+pub(crate) fn leaves_at(mut path: Vec<String>, document: &Value) -> Vec<Difference> {
+    let mut leaves = BTreeMap::new();
+    flatten(document, &mut path, &mut leaves);
+    told(leaves)
+}
+
+fn told(leaves: Leaves) -> Vec<Difference> {
     let leaf = |(path, new): (Vec<String>, Value)| {
         let (object, field) = split(&path);
         Difference { object, field, path: path.join("."), old: None, new: Some(new) }
     };
-    flat(config).into_iter().map(leaf).collect()
+    leaves.into_iter().map(leaf).collect()
 }
 
 /// Whether a field has another value.

@@ -109,7 +109,7 @@ fn present(value: Value) -> Value {
     }
 }
 
-fn upstream(upstream: &Upstream) -> Value {
+pub(crate) fn upstream(upstream: &Upstream) -> Value {
     present(json!({
         "load_balancer": upstream.load_balancer.map(|algorithm| algorithm.as_str()),
         "timeouts": timeouts(&upstream.timeouts),
@@ -131,7 +131,7 @@ fn timeouts(timeouts: &TimeoutsPatch) -> Value {
     }))
 }
 
-fn backend(backend: &Backend) -> Value {
+pub(crate) fn backend(backend: &Backend) -> Value {
     let Scheme::Http = backend.scheme;
     present(json!({
         "id": backend.id,
@@ -159,7 +159,7 @@ fn health_check(check: &HealthCheck) -> Value {
     })
 }
 
-fn route(route: &Route) -> Value {
+pub(crate) fn route(route: &Route) -> Value {
     let (path, path_exact) = match &route.path {
         PathMatch::Prefix(path) => (Some(path), None),
         PathMatch::Exact(path) => (None, Some(path)),

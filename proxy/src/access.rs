@@ -12,6 +12,7 @@ mod authorise;
 pub mod browser;
 mod face;
 mod guesses;
+mod line;
 mod names;
 mod peer;
 mod tls;
@@ -19,7 +20,8 @@ mod tokens;
 mod verbs;
 
 pub use authorise::{Denied, Needed, authorise};
-pub use face::{Face, Unknown};
+pub use face::{Face, Secured, Unknown};
+pub use line::{Line, UnderWay, Verdict};
 pub use peer::{Certified, Peer};
 pub use verbs::{NOWHERE, Reach, Right, VERBS, Verb, verb};
 

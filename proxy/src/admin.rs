@@ -32,8 +32,10 @@ mod gate;
 mod grpc_health;
 mod http;
 mod incoming;
+mod intake;
 mod mutation;
 mod page;
+mod places;
 mod report;
 mod route;
 mod server;
@@ -44,16 +46,25 @@ mod upstream;
 mod watch;
 
 use bind::{SocketFile, UnixSocket};
-use gate::{Gate, Guarded};
+use gate::Gate;
 use incoming::Listener;
+use intake::{Admitted, Intake};
 pub use server::Facts;
 
-/// Largest request in bytes.
+/// Largest request in bytes, of most methods.
+const SMALL: usize = 64 * 1024;
+/// Largest request in bytes that adds or changes an object.
 const MESSAGE: usize = 1024 * 1024;
 /// Largest request in bytes where it may hold a whole configuration: tens of thousands of backends.
 const DOCUMENT: usize = 8 * MESSAGE;
+/// Largest message in bytes of what is no method of ours: names of services and of types.
+const NAMES: usize = 4 * 1024;
 /// Calls at once on a connection.
-const STREAMS: u32 = 100;
+const STREAMS: u32 = 32;
+/// Bytes that may come before anybody reads them, of a call and of a connection.
+const WINDOWS: (u32, u32) = (64 * 1024, 256 * 1024);
+/// Largest head of a call, in bytes as HTTP/2 counts them.
+const HEAD: u32 = 8 * 1024;
 /// Longest a call may take before its answer begins.
 const CALL: Duration = Duration::from_secs(30);
 /// Time for the last answers when the process ends through a call.
@@ -148,15 +159,15 @@ async fn router(
     facts: Facts,
     face: Arc<Face>,
     tasks: &mut JoinSet<()>,
-) -> Result<Router<Guarded>, tonic_reflection::server::Error> {
+) -> Result<Router<Admitted>, tonic_reflection::server::Error> {
     let backend = BackendServiceServer::new(backend::Backends(control.clone())).max_decoding_message_size(MESSAGE);
-    let stats = StatsServiceServer::new(stats::Stats(control.clone())).max_decoding_message_size(MESSAGE);
+    let stats = StatsServiceServer::new(stats::Stats(control.clone())).max_decoding_message_size(SMALL);
     let upstream = UpstreamServiceServer::new(upstream::Upstreams(control.clone())).max_decoding_message_size(MESSAGE);
     let route = RouteServiceServer::new(route::Routes(control.clone())).max_decoding_message_size(MESSAGE);
     let config = ConfigServiceServer::new(config::Configuration(control.clone())).max_decoding_message_size(DOCUMENT);
-    let stream = StreamServiceServer::new(stream::Streams(control.clone())).max_decoding_message_size(MESSAGE);
+    let stream = StreamServiceServer::new(stream::Streams(control.clone())).max_decoding_message_size(SMALL);
     let server = server::Server { control: control.clone(), facts };
-    let server = ServerServiceServer::new(server).max_decoding_message_size(MESSAGE);
+    let server = ServerServiceServer::new(server).max_decoding_message_size(SMALL);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -168,8 +179,11 @@ async fn router(
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(interval))
         .http2_keepalive_timeout(Some(timeout))
-        .http2_max_header_list_size(16 * 1024)
-        .layer(Gate(face))
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .http2_max_header_list_size(HEAD)
+        .layer(Gate(face.clone()))
+        .layer(Intake::new(face))
         .add_service(backend)
         .add_service(upstream)
         .add_service(route)
@@ -177,10 +191,10 @@ async fn router(
         .add_service(config)
         .add_service(stream)
         .add_service(server)
-        .add_service(grpc_health::service(control, tasks).await)
+        .add_service(grpc_health::service(control, tasks).await.max_decoding_message_size(NAMES))
         // Older clients ask for v1alpha first and give up without it.
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(reflection().build_v1()?))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(NAMES))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(NAMES)))
 }
 
 /// Whether the proxy takes new traffic, as both faces answer it.

@@ -78,6 +78,8 @@ struct Shared {
     mailboxes: OnceLock<Mailboxes>,
     log_level: Arc<LogLevel>,
     reloading: tokio::sync::Mutex<()>,
+    /// Who may ask workers about exchanges now.
+    turns: streams::Turns,
     /// Identity, whose files a reload reads again.
     access: OnceLock<Arc<Access>>,
 }

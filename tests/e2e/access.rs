@@ -1,7 +1,9 @@
 //! Who may do what: roles, upstreams, tokens, certificates, browsers, and the audit log.
 
+mod bounds;
 mod browsers;
 mod files;
+mod rights;
 mod roles;
 mod trust;
 

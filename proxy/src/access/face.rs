@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 use rustls::ServerConfig;
 use speedmimi_model::{AuthClient, Management, Role};
+use tokio::sync::watch;
 
 use super::guesses::Guesses;
 use super::names::Name;
@@ -24,13 +25,24 @@ pub struct Face {
     host: String,
     material: RwLock<Arc<Material>>,
     guesses: Guesses,
+    /// How often the files were read again.
+    renewals: watch::Sender<u64>,
+}
+
+/// How connections are secured.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    /// For handshakes.
+    pub config: Arc<ServerConfig>,
+    /// Tells the authorities of client certificates from those before and after.
+    pub trust: u64,
 }
 
 /// What is read from files.
 #[derive(Debug, Default)]
 pub(super) struct Material {
     tokens: Option<Tokens>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Secured>,
     names: Vec<Name>,
     warnings: Vec<String>,
 }
@@ -53,6 +65,15 @@ pub enum Unknown {
     /// A certificate that stands for nobody.
     #[error("no name of this certificate is among auth.clients")]
     Certificate,
+    /// A certificate of an authority that is not ours any more.
+    #[error("the authorities of client certificates were replaced since this connection began: connect again")]
+    Outdated,
+    /// The files were read again, and what was shown stands for other rights now.
+    #[error("tokens or certificates were replaced, and this caller has other rights now: call again")]
+    Changed,
+    /// Too many wrong tokens wait for their answers; this one was not looked at.
+    #[error("too many wrong tokens came from here: send this again in a few seconds")]
+    Crowded,
     /// A user that this process does not belong to.
     #[error("user {0} may not use this socket without a token: it belongs to the user of the proxy and to root")]
     User(u32),
@@ -76,8 +97,8 @@ impl Material {
         }
         if let Some(files) = &management.tls {
             match tls::read(files, protocol) {
-                Ok(tls::Read { config, names, warning }) => {
-                    (material.tls, material.names) = (Some(config), names);
+                Ok(tls::Read { config, trust, names, warning }) => {
+                    (material.tls, material.names) = (Some(Secured { config, trust }), names);
                     material.warnings.extend(warning.map(|warning| format!("{section}.tls.{warning}")));
                 }
                 Err(found) => faults.extend(found.into_iter().map(|fault| format!("{section}.tls.{fault}"))),
@@ -108,6 +129,7 @@ impl Face {
             host: management.host.clone(),
             material: RwLock::new(Arc::new(material)),
             guesses: Guesses::default(),
+            renewals: watch::Sender::new(0),
         }
     }
 
@@ -117,8 +139,18 @@ impl Face {
     }
 
     /// How connections are secured; `None`: not.
-    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+    pub fn tls(&self) -> Option<Secured> {
         self.material().tls.clone()
+    }
+
+    /// Whether the certificate of a connection was checked against authorities that are no longer ours.
+    pub fn is_outdated(&self, peer: &Peer) -> bool {
+        peer.certified != Certified::No && self.material().tls.as_ref().is_none_or(|tls| tls.trust != peer.trust)
+    }
+
+    /// Told whenever the files were read again: who was known may be so no longer.
+    pub fn renewals(&self) -> watch::Receiver<u64> {
+        self.renewals.subscribe()
     }
 
     /// Who may call with a certificate.
@@ -133,8 +165,22 @@ impl Face {
     }
 
     /// Who calls: by its token, else by its certificate, else by the connection. `authorization` are the values of
-    /// that field.
-    pub fn identify<'a>(
+    /// that field. Where wrong tokens from the same place are still waiting for their answers, no further one is looked
+    /// at: neither what is said nor how soon tells whether it is right.
+    pub fn identify<'a>(&self, peer: &Peer, authorization: impl Iterator<Item = &'a [u8]>) -> Result<Caller, Unknown> {
+        let mut authorization = authorization.peekable();
+        if self.asks
+            && authorization.peek().is_some()
+            && !peer.line.is_trusted()
+            && peer.ip.is_some_and(|ip| self.guesses.is_crowded(ip))
+        {
+            return Err(Unknown::Crowded);
+        }
+        self.recognise(peer, authorization)
+    }
+
+    /// As [`Face::identify`], for a caller that was let in before.
+    pub fn recognise<'a>(
         &self,
         peer: &Peer,
         mut authorization: impl Iterator<Item = &'a [u8]>,
@@ -159,10 +205,11 @@ impl Face {
             };
         }
         match (&peer.certified, peer.ip) {
-            (Certified::Client(client), _) => {
+            (Certified::Client(client), _) if !self.is_outdated(peer) => {
                 let scope = if client.upstreams.is_empty() { Scope::default() } else { Scope::only(&client.upstreams) };
                 caller(&client.san, client.role, scope)
             }
+            (Certified::Client(_), _) => Err(Unknown::Outdated),
             (Certified::Stranger, _) => Err(Unknown::Certificate),
             (Certified::No, _) if self.asks => Err(Unknown::Silent),
             (Certified::No, Some(ip)) if ip.is_loopback() => Ok(Caller::api(peer.from.clone())),
@@ -173,13 +220,15 @@ impl Face {
     /// Before a wrong token is answered: the more of them from one address, the longer.
     pub async fn hesitate(&self, peer: &Peer) {
         if let Some(ip) = peer.ip {
+            peer.line.doubt();
             let length: Duration = self.guesses.wrong(ip, Instant::now());
-            self.guesses.wait(length).await;
+            self.guesses.wait(ip, length).await;
         }
     }
 
     pub(super) fn renew(&self, material: Arc<Material>) {
         *self.material.write() = material;
+        self.renewals.send_modify(|times| *times += 1);
         self.warn();
     }
 

@@ -1,9 +1,8 @@
-//! Wrong tokens are answered slowly, each address for itself. Nobody is locked out: a good token is never looked up
-//! here.
+//! Wrong tokens are answered slowly, each address for itself. While many wait, further ones from there are not looked at
+//! at all; whoever has shown a good one on its connection goes on.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -18,14 +17,23 @@ const FREE: u32 = 3;
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(3);
-/// Answers that wait at once; further ones do not, so that they cannot fill the memory.
+/// Answers that wait at once. With so many, no further token is looked at.
 const WAITING: usize = 256;
+/// As many of one address. One address cannot have all of them, and so keep everybody out.
+const EACH: usize = 16;
 
 /// Who has been guessing.
 #[derive(Debug, Default)]
 pub(super) struct Guesses {
     addresses: Mutex<HashMap<IpAddr, (u32, Instant)>>,
-    waiting: AtomicUsize,
+    waiting: Mutex<Waiting>,
+}
+
+/// Answers that wait, in all and of each address.
+#[derive(Debug, Default)]
+struct Waiting {
+    all: usize,
+    by: HashMap<IpAddr, usize>,
 }
 
 impl Guesses {
@@ -53,31 +61,44 @@ impl Guesses {
         }
     }
 
-    /// Waits, unless too many do.
-    pub(super) async fn wait(&self, length: Duration) {
+    /// Whether so many answers wait that nobody there is to be told whether a token is right.
+    pub(super) fn is_crowded(&self, address: IpAddr) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.all >= WAITING || waiting.by.get(&network(address)).is_some_and(|&waits| waits >= EACH)
+    }
+
+    /// Waits. Each that waits is a call under way, and those are bounded.
+    pub(super) async fn wait(&self, address: IpAddr, length: Duration) {
         if length.is_zero() {
             return;
         }
-        let place = Place::new(&self.waiting);
-        if place.0.load(Ordering::Relaxed) <= WAITING {
-            tokio::time::sleep(length).await;
-        }
+        let _place = Place::new(self, network(address));
+        tokio::time::sleep(length).await;
     }
 }
 
 /// One that waits; a caller that leaves does so no longer.
-struct Place<'a>(&'a AtomicUsize);
+struct Place<'a>(&'a Guesses, IpAddr);
 
 impl<'a> Place<'a> {
-    fn new(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
+    fn new(guesses: &'a Guesses, address: IpAddr) -> Self {
+        let mut waiting = guesses.waiting.lock();
+        waiting.all += 1;
+        *waiting.by.entry(address).or_default() += 1;
+        Self(guesses, address)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = self.0.waiting.lock();
+        waiting.all -= 1;
+        if let Some(waits) = waiting.by.get_mut(&self.1) {
+            *waits -= 1;
+            if *waits == 0 {
+                waiting.by.remove(&self.1);
+            }
+        }
     }
 }
 
@@ -105,6 +126,22 @@ mod tests {
         assert_eq!(waits, [0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000, 3000, 3000]);
         assert_eq!(guesses.wrong([192, 0, 2, 2].into(), now), Duration::ZERO);
         assert_eq!(guesses.wrong(address, now + MEMORY), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn past_some_that_wait_no_further_token_is_looked_at() {
+        let guesses = Guesses::default();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let waits: Vec<_> = (0..EACH).map(|_| Place::new(&guesses, one)).collect();
+        assert!(guesses.is_crowded(one) && !guesses.is_crowded(other));
+        let everywhere: Vec<_> =
+            (0..WAITING - EACH).map(|n| Place::new(&guesses, [198, 51, 100, n as u8].into())).collect();
+        assert!(guesses.is_crowded(other), "there are too many of them in all");
+        drop((waits, everywhere));
+        assert!(!guesses.is_crowded(one) && guesses.waiting.lock().by.is_empty());
+        let begun = tokio::time::Instant::now();
+        guesses.wait(one, LONGEST).await;
+        assert_eq!(begun.elapsed(), LONGEST);
     }
 
     #[test]

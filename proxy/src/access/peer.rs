@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use speedmimi_model::AuthClient;
 
+use super::line::Line;
 use super::names;
 
 /// The other end of a connection.
@@ -18,6 +19,10 @@ pub struct Peer {
     pub uid: Option<u32>,
     /// Its certificate, if it has shown one that an authority of ours signed.
     pub certified: Certified,
+    /// The authorities that its certificate was checked against, as [`super::Secured::trust`] has them.
+    pub trust: u64,
+    /// What has come of the connection.
+    pub line: Arc<Line>,
 }
 
 /// What a certificate says of its owner.
@@ -35,12 +40,20 @@ impl Peer {
     /// Over TCP.
     pub fn tcp(address: SocketAddr) -> Self {
         let ip = Some(address.ip().to_canonical());
-        Self { from: address.to_string().into(), ip, uid: None, certified: Certified::No }
+        Self {
+            from: address.to_string().into(),
+            ip,
+            uid: None,
+            certified: Certified::No,
+            trust: 0,
+            line: Arc::default(),
+        }
     }
 
     /// Over a unix socket. The kernel says who it is.
     pub fn unix(uid: Option<u32>) -> Self {
-        Self { from: "unix".into(), ip: None, uid, certified: Certified::No }
+        let certified = Certified::No;
+        Self { from: "unix".into(), ip: None, uid, certified, trust: 0, line: Arc::default() }
     }
 
     /// With the certificate of a TLS handshake: the first of its names that is a client of ours.

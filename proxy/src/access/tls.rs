@@ -10,6 +10,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use speedmimi_model::ManagementTls;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::names::{self, Name};
 
@@ -18,6 +19,8 @@ use super::names::{self, Name};
 pub(super) struct Read {
     /// Of a server that speaks one protocol.
     pub(super) config: Arc<ServerConfig>,
+    /// Tells the authorities of client certificates from others.
+    pub(super) trust: u64,
     /// Of its certificate.
     pub(super) names: Vec<Name>,
     /// What somebody should know, though it can be used.
@@ -32,7 +35,7 @@ pub(super) fn read(files: &ManagementTls, protocol: &'static [u8]) -> Result<Rea
     let key = key(&files.key_file).map_err(&mut keep).ok();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = verifier(files.client_ca_file.as_deref(), &provider).map_err(&mut keep).ok();
-    let (Some(chain), Some(key), Some(verifier)) = (chain, key, verifier) else { return Err(faults) };
+    let (Some(chain), Some(key), Some((verifier, trust))) = (chain, key, verifier) else { return Err(faults) };
     let names = chain.first().map(|own| names::of(own)).unwrap_or_default();
     let warning = chain
         .first()
@@ -44,7 +47,7 @@ pub(super) fn read(files: &ManagementTls, protocol: &'static [u8]) -> Result<Rea
         vec![format!("key_file: {}: does not fit {}: {error}", files.key_file.display(), files.cert_file.display())]
     })?;
     config.alpn_protocols = vec![protocol.to_vec()];
-    Ok(Read { config: Arc::new(config), names, warning })
+    Ok(Read { config: Arc::new(config), trust, names, warning })
 }
 
 fn certificates(field: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -69,13 +72,15 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 
 /// Certificates of callers are checked where they are shown. That one has to be shown is decided call by call: health
 /// is answered to anybody.
-fn verifier(path: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let Some(path) = path else { return Ok(Arc::new(NoClientAuth)) };
+fn verifier(path: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<(Arc<dyn ClientCertVerifier>, u64), String> {
+    let Some(path) = path else { return Ok((Arc::new(NoClientAuth), 0)) };
     let told = |what: String| format!("client_ca_file: {}: {what}", path.display());
-    let mut roots = RootCertStore::empty();
+    let (mut roots, mut all) = (RootCertStore::empty(), Vec::new());
     for certificate in certificates("client_ca_file", path)? {
+        all.extend_from_slice(&certificate);
         roots.add(certificate).map_err(|error| told(error.to_string()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    builder.allow_unauthenticated().build().map(|verifier| verifier as _).map_err(|error| told(error.to_string()))
+    let verifier = builder.allow_unauthenticated().build().map_err(|error| told(error.to_string()))?;
+    Ok((verifier as _, xxh3_64(&all)))
 }

@@ -219,6 +219,8 @@ impl BackendService for Backends {
         request: Request<v1::ReportPerformanceRequest>,
     ) -> Result<Response<v1::ReportPerformanceResponse>, Status> {
         let by = caller::on(&self.0, &request, &request.get_ref().upstream)?;
-        report::take(&self.0, request.into_inner()).map(Response::new).map_err(|status| caller::unseen(&by, status))
+        report::take(&self.0, &by, request.into_inner())
+            .map(Response::new)
+            .map_err(|status| caller::unseen(&by, status))
     }
 }

@@ -5,6 +5,7 @@ use speedmimi_proto::v1;
 use speedmimi_proto::v1::config_service_server::ConfigService;
 use tonic::{Request, Response, Status};
 
+use super::caller;
 use super::entry::source;
 use super::mutation::Mutation;
 use super::status::{self, Violations};
@@ -103,7 +104,7 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::WatchConfigRequest>,
     ) -> Result<Response<Self::WatchConfigStream>, Status> {
-        watch::config::watch(&self.0, request.into_inner()).map(Response::new)
+        watch::config::watch(&self.0, &caller::of(&request), request.into_inner()).map(Response::new)
     }
 
     async fn clear_overlay(

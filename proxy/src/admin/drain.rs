@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use speedmimi_proto::v1;
-use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::{Request, Status};
 
 use super::mutation::Mutation;
 use super::status::{self, Violations};
-use super::watch::{Outlet, Over, Stream};
+use super::watch::{self, Outlet, Over, STALLED, Stream};
 use super::{convert, entry};
 use crate::control::drain::{Drain, DrainPhase, OnDeadline, Plan, Progress, Then};
 use crate::control::{Control, Done, Operation};
@@ -30,6 +30,8 @@ pub(super) async fn drain(
     violations.check()?;
     let upstream = convert::upstream_name(&request.upstream).to_owned();
     let only = mutation.guard.validate_only;
+    // Before anything is done: a drain that nobody could be told of would go on all the same.
+    let place = watch::place(control, &mutation.guard.by)?;
     let phase = if only { v1::DrainPhase::Validated } else { v1::DrainPhase::Draining };
     let respond = move |_: &Control, done: &Done| {
         let (revision, attached, phase) = (done.revision, done.attached, phase.into());
@@ -42,30 +44,33 @@ pub(super) async fn drain(
         false => control.drained(&upstream, &id).await.map_err(|error| status::refused(&error))?,
     };
     let state = control.live().find_backend(&upstream, &id);
-    Stream::run(control, move |outlet| async move {
+    Ok(Stream::run(place, move |outlet| async move {
         let Some(progress) = progress else {
             // Only tried, or a repeat of a call whose drain is over.
             return ending(outlet.send(first).await.err());
         };
         ending(follow(progress, state, first.attached, &outlet).await.err())
-    })
+    }))
 }
 
 fn ending(over: Option<Over>) -> Option<Status> {
     match over? {
         Over::Left => None,
-        Over::Slow => Some(status::slow_watcher("resume_revision", 0)),
+        Over::Slow => {
+            Some(status::slow_reader("the drain goes on without it; drain again, without parameters, to look on"))
+        }
         Over::Gone(status) => Some(status),
     }
 }
 
 /// Tells how far it is until it is over. What a reader has no room for is left out, but the end.
 async fn follow(
-    mut progress: watch::Receiver<Progress>,
+    mut progress: Receiver<Progress>,
     state: Option<BackendRef>,
     attached: bool,
     outlet: &Outlet<v1::DrainBackendResponse>,
 ) -> Result<(), Over> {
+    let mut taken = Instant::now();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -79,7 +84,10 @@ async fn follow(
             return outlet.send(message).await;
         }
         if outlet.offer(message)? {
+            taken = Instant::now();
             ticks.reset();
+        } else if taken.elapsed() > STALLED {
+            return Err(Over::Slow);
         }
         tokio::select! {
             () = outlet.left() => return Err(Over::Left),

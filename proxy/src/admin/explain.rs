@@ -12,12 +12,13 @@ use tonic::Status;
 use super::status::{self, Violations};
 use super::{convert, entry, stream};
 use crate::control::streams::{Candidate, ExplainError, NotExplained, Obstacle, Question, Rule, Subject};
-use crate::control::{Control, Refused};
+use crate::control::{Caller, Control, Refused};
 use crate::protocol::Protocol;
 
 /// Asks the worker that the request names.
 pub(super) async fn explain(
     control: &Control,
+    by: &Caller,
     request: v1::ExplainPickRequest,
 ) -> Result<v1::ExplainPickResponse, Status> {
     let worker = request.worker;
@@ -30,7 +31,7 @@ pub(super) async fn explain(
     violations.check()?;
     let subject = question.subject.clone();
     let explained =
-        control.explain(worker as usize, question).await.map_err(|error| refused(control, &subject, error))?;
+        control.explain(worker as usize, question, by).await.map_err(|error| refused(control, &subject, error))?;
     let (pick, refusal) = match explained.pick {
         Ok(pick) => {
             let refusal = pick.winner.err();
@@ -80,6 +81,7 @@ fn refused(control: &Control, subject: &Subject, error: ExplainError) -> Status 
             violations.push("request", error.to_string());
             violations.check().expect_err("there is one")
         }
+        (ExplainError::Crowded(crowded), _) => status::crowded(&crowded),
         (ExplainError::Stopping, _) => status::refused(&Refused::Stopping),
     }
 }

@@ -10,17 +10,20 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use crate::access::{Face, Peer};
+use super::places::{Place, Places};
+use crate::access::{Face, Peer, Secured, Verdict};
 
 /// Connections open at once; more wait in the kernel.
 const CONNECTIONS: usize = 256;
+/// How often a connection is looked at, whether it has to go.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake, and again for the first bytes of HTTP/2.
 pub(super) const GREETING: Duration = Duration::from_secs(10);
 /// How long the other end may take to read why a handshake failed.
@@ -52,11 +55,11 @@ pub(super) fn incoming(
 
 /// Accepts; handshakes go on beside each other, each holding a place.
 async fn accept(listener: Listener, face: Arc<Face>, ready: mpsc::Sender<Connection>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(CONNECTIONS);
     let mut handshakes = JoinSet::new();
     loop {
         while handshakes.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let place = places.free().await;
         let accepted = match &listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, address)| {
                 // A failure means that the connection is gone already; serving it finds that out.
@@ -69,23 +72,33 @@ async fn accept(listener: Listener, face: Arc<Face>, ready: mpsc::Sender<Connect
                 (Plain::Unix(stream), Peer::unix(Some(uid)))
             }),
         };
+        let accepted = match accepted {
+            Ok((stream, peer)) => match places.give(place, peer.ip) {
+                Some(place) => Ok((stream, peer, place)),
+                None => {
+                    tracing::debug!(from = %peer.from, "too many connections of management from there");
+                    continue;
+                }
+            },
+            Err(error) => Err(error),
+        };
         match (accepted, face.tls()) {
-            (Ok((Plain::Tcp(stream), peer)), Some(config)) => {
+            (Ok((Plain::Tcp(stream), peer, place)), Some(secured)) => {
                 let (ready, face) = (ready.clone(), face.clone());
                 handshakes.spawn(async move {
-                    if let Some((stream, peer)) = shake_hands(stream, peer, config, &face).await {
-                        let connection = Connection::new(Socket::Tls(Box::new(stream)), peer, place);
+                    if let Some((stream, peer)) = shake_hands(stream, peer, secured, &face).await {
+                        let connection = Connection::new(Socket::Tls(Box::new(stream)), peer, place, face);
                         // An error means that the face has ended.
                         let _ = ready.send(connection).await;
                     }
                 });
             }
-            (Ok((stream, peer)), _) => {
+            (Ok((stream, peer, place)), _) => {
                 let socket = match stream {
                     Plain::Tcp(stream) => Socket::Tcp(stream),
                     Plain::Unix(stream) => Socket::Unix(stream),
                 };
-                if ready.send(Connection::new(socket, peer, place)).await.is_err() {
+                if ready.send(Connection::new(socket, peer, place, face.clone())).await.is_err() {
                     return;
                 }
             }
@@ -103,14 +116,14 @@ async fn accept(listener: Listener, face: Arc<Face>, ready: mpsc::Sender<Connect
 pub(super) async fn shake_hands(
     stream: TcpStream,
     peer: Peer,
-    config: Arc<rustls::ServerConfig>,
+    Secured { config, trust }: Secured,
     face: &Face,
 ) -> Option<(TlsStream<TcpStream>, Peer)> {
     match timeout(GREETING, TlsAcceptor::from(config).accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
             let peer = peer.with_certificate(shown.as_deref(), face.clients());
-            Some((stream, peer))
+            Some((stream, Peer { trust, ..peer }))
         }
         Ok(Err((error, stream))) => {
             tracing::debug!(from = %peer.from, %error, "a TLS handshake of management failed");
@@ -144,7 +157,10 @@ pub(super) struct Connection {
     socket: Socket,
     peer: Arc<Peer>,
     greeting: Greeting,
-    _place: OwnedSemaphorePermit,
+    /// When it is looked at again, whether it has to go.
+    look: Pin<Box<Sleep>>,
+    face: Arc<Face>,
+    place: Place,
 }
 
 /// Until the first bytes have come, in time.
@@ -162,9 +178,28 @@ enum Socket {
 }
 
 impl Connection {
-    fn new(socket: Socket, peer: Peer, place: OwnedSemaphorePermit) -> Self {
+    fn new(socket: Socket, peer: Peer, place: Place, face: Arc<Face>) -> Self {
         let greeting = Greeting::Awaited(Box::pin(sleep(GREETING)), 0);
-        Self { socket, peer: Arc::new(peer), greeting, _place: place }
+        Self { socket, peer: Arc::new(peer), greeting, look: Box::pin(sleep(LOOK)), face, place }
+    }
+
+    /// Whether it has to go. Asked wherever the connection waits, so that one that neither sends nor takes anything is
+    /// looked at as well.
+    fn waits(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.look.as_mut().poll(cx).is_ready() {
+            self.look.as_mut().reset(Instant::now() + LOOK);
+            let line = &self.peer.line;
+            match line.verdict(self.place.is_scarce(), self.face.is_outdated(&self.peer)) {
+                None => {}
+                // Who asks for health is nobody, and some of them may stay.
+                Some(Verdict::Stranger) if line.is_used() && self.place.stays() => {}
+                Some(verdict) => {
+                    tracing::debug!(from = %self.peer.from, %verdict, "a connection of management is closed");
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, verdict));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -185,6 +220,9 @@ impl AsyncRead for Connection {
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
+        if result.is_pending() {
+            this.waits(cx)?;
+        }
         if let Greeting::Awaited(deadline, come) = &mut this.greeting {
             *come += buf.filled().len() - before;
             if *come >= PREFACE {
@@ -199,11 +237,16 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().socket {
+        let this = self.get_mut();
+        let result = match &mut this.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        if result.is_pending() {
+            this.waits(cx)?;
         }
+        result
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -222,3 +265,6 @@ impl AsyncWrite for Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

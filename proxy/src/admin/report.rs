@@ -2,24 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use speedmimi_model::Role;
 use speedmimi_proto::v1;
 use tonic::Status;
 
 use super::status::Violations;
 use super::{convert, entry};
-use crate::control::Control;
-use crate::control::reports::{DEFAULT_TTL, Origin, Performance, Report, Taken};
+use crate::control::reports::{CUSTOM, DEFAULT_TTL, Origin, Performance, Report, Taken};
+use crate::control::{Caller, Control};
 
-/// Custom figures of a report.
-const CUSTOM: usize = 32;
 /// Longest name of a source or a custom figure, in bytes.
 const NAME: usize = 128;
 /// Bounds of `ttl`.
 const TTL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
 
-/// Takes a report in.
+/// Takes a report in. What is kept is given back to whoever said it, or may see it all the same: a report that comes too
+/// late may be about figures that somebody else pushed under the same name.
 pub(super) fn take(
     control: &Control,
+    by: &Caller,
     request: v1::ReportPerformanceRequest,
 ) -> Result<v1::ReportPerformanceResponse, Status> {
     let v1::ReportPerformanceRequest { upstream, backend_id, performance, source, epoch, sequence, ttl } = request;
@@ -40,8 +41,24 @@ pub(super) fn take(
     let mut reports = control.reports().lock();
     let origin = Origin { source: source.clone(), epoch, sequence };
     let taken = reports.take(state.uid, Report { origin, performance, received: Instant::now(), ttl });
+    if let Taken::TooMuch(names) = taken {
+        return Err(too_many_figures(names));
+    }
+    let accepted = taken == Taken::Latest;
     let held = reports.of(state.uid).into_iter().find(|report| report.origin.source == source);
-    Ok(v1::ReportPerformanceResponse { accepted: taken == Taken::Latest, report: held.as_ref().map(entry::report) })
+    let held = held.filter(|_| accepted || by.role.includes(Role::Read));
+    Ok(v1::ReportPerformanceResponse { accepted, report: held.as_ref().map(entry::report) })
+}
+
+/// What a report leaves out stays as it was, so new names add up.
+fn too_many_figures(names: usize) -> Status {
+    let mut violations = Violations::default();
+    let told = format!(
+        "with these there would be {names} figures of this source, at most {CUSTOM} are kept; use the same names again, \
+         or begin anew with a higher epoch"
+    );
+    violations.push("performance.custom", told);
+    violations.check().expect_err("there is one")
 }
 
 fn check(given: v1::Performance, violations: &mut Violations) -> Performance {

@@ -3,7 +3,7 @@
 use speedmimi_model::{Change, Object, Route};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::route_service_server::RouteService;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::entry::{route as entry, source};
 use super::mutation::Mutation;
@@ -108,9 +108,14 @@ impl RouteService for Routes {
         request: Request<v1::ExplainPickRequest>,
     ) -> Result<Response<v1::ExplainPickResponse>, Status> {
         let by = caller::of(&request);
-        let answer = explain::explain(&self.0, request.into_inner()).await;
-        if by.scope.is_limited() && !matches!(&answer, Ok(found) if by.scope.has(&found.upstream)) {
-            // What leads elsewhere, and what leads nowhere, are the same to a caller with limits.
+        let answer = explain::explain(&self.0, &by, request.into_inner()).await;
+        // What leads elsewhere, and what leads nowhere, are the same to a caller with limits. That a question makes no
+        // sense, or that nobody answers it, says nothing about what there is.
+        let hidden = match &answer {
+            Ok(found) => !by.scope.has(&found.upstream),
+            Err(status) => status.code() == Code::NotFound,
+        };
+        if by.scope.is_limited() && hidden {
             return Err(caller::not_its_own(&by, "this request"));
         }
         answer.map(Response::new)

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::entry::source;
 use crate::access::{Denied, Needed, Unknown};
-use crate::control::{LoadError, Refused};
+use crate::control::{LoadError, Refused, feed, streams};
 
 /// Domain of every `ErrorInfo`.
 const DOMAIN: &str = "speedmimi.v1";
@@ -131,6 +131,9 @@ pub(super) fn hidden() -> Status {
 
 /// It is not known who calls.
 pub(super) fn unknown(why: Unknown) -> Status {
+    if why == Unknown::Crowded {
+        return Status::with_error_details(Code::ResourceExhausted, why.to_string(), info("TOO_MANY_GUESSES", []));
+    }
     Status::with_error_details(Code::Unauthenticated, why.to_string(), info("UNAUTHENTICATED", []))
 }
 
@@ -153,10 +156,45 @@ pub(super) fn slow_watcher(field: &str, last: u64) -> Status {
     Status::with_error_details(Code::ResourceExhausted, text, details)
 }
 
-/// All places for watchers are taken.
-pub(super) fn too_many_watchers(most: usize) -> Status {
-    let text = format!("{most} watchers are here already: end one of them first");
-    Status::with_error_details(Code::ResourceExhausted, text, info("TOO_MANY_WATCHERS", [("most", most.to_string())]))
+/// A reader that takes nothing, where there is nothing to go on from.
+pub(super) fn slow_reader(advice: &str) -> Status {
+    let text = format!("the watcher does not keep up: {advice}");
+    Status::with_error_details(Code::ResourceExhausted, text, info("SLOW_WATCHER", []))
+}
+
+/// There is no place for another watcher.
+pub(super) fn too_many_watchers(crowded: feed::Crowded) -> Status {
+    let most = match crowded {
+        feed::Crowded::All => feed::WATCHERS,
+        feed::Crowded::Own => feed::places::EACH,
+    };
+    let details = info("TOO_MANY_WATCHERS", [("most", most.to_string())]);
+    Status::with_error_details(Code::ResourceExhausted, crowded.to_string(), details)
+}
+
+/// Too many questions about exchanges.
+pub(super) fn crowded(crowded: &streams::Crowded) -> Status {
+    Status::with_error_details(Code::ResourceExhausted, crowded.to_string(), info("TOO_MANY_QUESTIONS", []))
+}
+
+/// Bytes that are no request of this method.
+pub(super) fn malformed(told: &str) -> Status {
+    let text = format!("the request cannot be read: {told}");
+    Status::with_error_details(Code::InvalidArgument, text, info("MALFORMED_REQUEST", []))
+}
+
+/// A request that is larger than any of its method has to be.
+pub(super) fn too_large(bytes: usize, most: usize) -> Status {
+    let text = format!("a request of {bytes} bytes; at most {most} are taken here");
+    let details = info("REQUEST_TOO_LARGE", [("most", most.to_string())]);
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
+/// Room for requests is taken.
+pub(super) fn no_room(own: bool) -> Status {
+    let whose = if own { "of this caller are" } else { "are" };
+    let text = format!("too many large requests {whose} being read: send it again in a moment, and fewer at once");
+    Status::with_error_details(Code::ResourceExhausted, text, info("NO_ROOM_FOR_REQUEST", []))
 }
 
 fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {

@@ -9,7 +9,7 @@ use speedmimi_proto::v1::stream_service_server::StreamService;
 use tonic::{Request, Response, Status};
 
 use super::mutation::Mutation;
-use super::status::Violations;
+use super::status::{self, Violations};
 use super::{caller, convert, entry};
 use crate::control::streams::{Stream, StreamFilter, StreamId};
 use crate::control::{Caller, Control};
@@ -39,7 +39,7 @@ impl StreamService for Streams {
         let size = bounded("page_size", page_size, LARGEST, &mut violations);
         let after = if page_token.is_empty() { None } else { read_id("page_token", &page_token, &mut violations) };
         violations.check()?;
-        let found = self.0.streams(filter, after, size).await;
+        let found = self.0.streams(filter, after, size, &by).await.map_err(|crowded| status::crowded(&crowded))?;
         Ok(Response::new(v1::ListStreamsResponse {
             streams: found.streams.iter().map(wire).collect(),
             next_page_token: found.next.map(|id| id.to_string()).unwrap_or_default(),
@@ -68,9 +68,10 @@ impl StreamService for Streams {
         let only = mutation.guard.validate_only;
         let work = async {
             let found = match only {
-                true => self.0.streams(filter, None, show).await,
+                true => self.0.streams(filter, None, show, &by).await,
                 false => self.0.kill_streams(filter, show, &by).await,
             };
+            let found = found.map_err(|crowded| status::crowded(&crowded))?;
             let streams = found.streams.iter().map(wire).collect();
             Ok(v1::KillStreamsResponse { killed: found.total, streams })
         };

@@ -11,14 +11,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::convert;
 use super::status::{self, Violations};
-use crate::control::Control;
-use crate::control::feed::WATCHERS;
+use crate::control::feed::Place;
+use crate::control::{Caller, Control};
 
 pub(super) mod backends;
 pub(super) mod config;
@@ -27,7 +27,7 @@ mod revisions;
 pub(super) mod stats;
 
 /// A reader that takes nothing for so long is ended.
-const STALLED: Duration = Duration::from_secs(60);
+pub(super) const STALLED: Duration = Duration::from_secs(60);
 /// Longest silence: by default, least, most.
 const HEARTBEAT: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(1), Duration::from_secs(60)];
 /// Bytes of a part of a snapshot: it is sent when it is as large as this.
@@ -38,7 +38,7 @@ const PART: usize = 64 << 10;
 pub(super) struct Stream<T> {
     messages: mpsc::Receiver<T>,
     ending: Ending,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What a stream ends with, if it does not end well.
@@ -73,11 +73,10 @@ impl<T> futures_util::Stream for Stream<T> {
 
 impl<T: Send + 'static> Stream<T> {
     /// Runs a task that fills the stream, and tells what it ended with: `None` when it is done.
-    pub(super) fn run<F>(control: &Control, fill: impl FnOnce(Outlet<T>) -> F) -> Result<Self, Status>
+    pub(super) fn run<F>(place: Place, fill: impl FnOnce(Outlet<T>) -> F) -> Self
     where
         F: Future<Output = Option<Status>> + Send + 'static,
     {
-        let place = control.feed().enter().ok_or_else(|| status::too_many_watchers(WATCHERS))?;
         let (sender, messages) = mpsc::channel(1);
         let ending = Ending::default();
         let (fill, told) = (fill(Outlet(sender.clone())), ending.clone());
@@ -87,7 +86,7 @@ impl<T: Send + 'static> Stream<T> {
             // The ending stands before the stream is seen to end.
             drop(sender);
         });
-        Ok(Self { messages, ending, _place: place })
+        Self { messages, ending, _place: place }
     }
 }
 
@@ -99,6 +98,15 @@ impl<T> Outlet<T> {
                 place.send(message);
                 Ok(())
             }
+            Ok(Err(_)) => Err(Over::Left),
+            Err(_) => Err(Over::Slow),
+        }
+    }
+
+    /// Waits until the reader takes what was handed over, so that the next message need not be there before.
+    pub(super) async fn room(&self) -> Result<(), Over> {
+        match timeout(STALLED, self.0.reserve()).await {
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(Over::Left),
             Err(_) => Err(Over::Slow),
         }
@@ -117,6 +125,11 @@ impl<T> Outlet<T> {
     pub(super) async fn left(&self) {
         self.0.closed().await;
     }
+}
+
+/// A place among the watchers.
+pub(super) fn place(control: &Control, by: &Caller) -> Result<Place, Status> {
+    control.feed().enter(by).map_err(status::too_many_watchers)
 }
 
 /// The longest silence that a caller wants.

@@ -69,6 +69,11 @@ impl Caller {
         Self { who: "nobody".into(), from: "unknown".into(), role: Role::Report, scope, asks: "" }
     }
 
+    /// Whether it is nobody who is known.
+    pub fn is_nobody(&self) -> bool {
+        self.scope.0.as_ref().is_some_and(|upstreams| upstreams.is_empty())
+    }
+
     fn of_the_process(who: &str, asks: &'static str) -> Self {
         Self { who: who.into(), from: "process".into(), role: Role::Admin, scope: Scope::default(), asks }
     }

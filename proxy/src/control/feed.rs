@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use speedmimi_model::{Backend, Difference, Object};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::store::{Admin, Store};
 use super::{Caller, Phase};
@@ -18,10 +18,12 @@ use crate::health::Findings;
 use crate::live::{Health, Live};
 
 pub mod event;
+pub mod places;
 mod record;
 mod ring;
 
 pub use event::{Event, Kind};
+pub use places::{Crowded, Place, Places};
 pub use ring::Lost;
 use ring::Ring;
 
@@ -119,7 +121,7 @@ struct Inner {
     /// Number of the next event.
     happened: watch::Sender<u64>,
     observed: Mutex<Observed>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 #[derive(Debug)]
@@ -147,7 +149,7 @@ impl Feed {
             events: Mutex::new(Ring::beginning_at(1, EVENTS)),
             happened: watch::Sender::new(1),
             observed: Mutex::default(),
-            places: Arc::new(Semaphore::new(WATCHERS)),
+            places: Arc::default(),
         }))
     }
 
@@ -156,9 +158,9 @@ impl Feed {
         &self.0.instance
     }
 
-    /// A place among the watchers, until it is dropped; none where all are taken.
-    pub fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.places.clone().try_acquire_owned().ok()
+    /// A place among the watchers, until it is dropped.
+    pub fn enter(&self, by: &Caller) -> Result<Place, Crowded> {
+        self.0.places.enter(by)
     }
 
     /// Appends what was published, in order. Call once after it was.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Sources kept a backend; the one heard of longest ago gives way.
 const SOURCES: usize = 8;
+/// Custom figures kept a source. Reports are partial, so those of all its reports count together.
+pub const CUSTOM: usize = 32;
 /// How long a report counts as fresh when it does not say so.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
 
@@ -80,6 +82,8 @@ pub enum Taken {
     Latest,
     /// A later one was there already; nothing changed.
     OutOfOrder,
+    /// With its custom figures there would be so many of them, more than [`CUSTOM`]; nothing changed.
+    TooMuch(usize),
 }
 
 /// The reports of all backends, a bounded number of each.
@@ -91,6 +95,9 @@ pub struct Reports {
 impl Reports {
     /// Takes a report on the backend with this uid.
     pub fn take(&mut self, uid: u64, report: Report) -> Taken {
+        if report.performance.custom.len() > CUSTOM {
+            return Taken::TooMuch(report.performance.custom.len());
+        }
         let known = self.backends.entry(uid).or_default();
         if let Some(before) = known.iter_mut().find(|before| before.origin.source == report.origin.source) {
             let order = (report.origin.epoch, report.origin.sequence);
@@ -98,6 +105,13 @@ impl Reports {
                 return Taken::OutOfOrder;
             }
             let restarted = report.origin.epoch != before.origin.epoch;
+            // What a report leaves out stays, so a source that takes new names for ever would fill the memory.
+            let kept = &before.performance.custom;
+            let new = report.performance.custom.keys().filter(|&name| !kept.contains_key(name));
+            let names = kept.len() + new.count();
+            if !restarted && names > CUSTOM {
+                return Taken::TooMuch(names);
+            }
             let mut performance =
                 if restarted { Performance::default() } else { std::mem::take(&mut before.performance) };
             performance.merge(report.performance.clone());
@@ -167,6 +181,25 @@ mod tests {
         reports.take(1, restarted);
         let known = &reports.of(1)[0].performance;
         assert_eq!((known.cpu_usage, known.queue_depth), (None, Some(4)));
+    }
+
+    #[test]
+    fn names_of_custom_figures_do_not_pile_up() {
+        let mut reports = Reports::default();
+        let with = |sequence, names: std::ops::Range<usize>| {
+            let mut report = report("a", 1, sequence, 1.0);
+            report.performance.custom = names.map(|name| (name.to_string(), sequence as f64)).collect();
+            report
+        };
+        assert_eq!(reports.take(1, with(1, 0..CUSTOM)), Taken::Latest);
+        assert_eq!(reports.take(1, with(2, CUSTOM..CUSTOM + 1)), Taken::TooMuch(CUSTOM + 1));
+        assert_eq!(reports.of(1)[0].origin.sequence, 1, "what is refused changes nothing");
+        assert_eq!(reports.take(1, with(2, 0..CUSTOM)), Taken::Latest, "names that are known can be said for ever");
+        assert_eq!(reports.take(2, with(1, 0..CUSTOM + 1)), Taken::TooMuch(CUSTOM + 1));
+        let mut restarted = with(1, CUSTOM..2 * CUSTOM);
+        restarted.origin.epoch = 2;
+        assert_eq!(reports.take(1, restarted), Taken::Latest, "a new incarnation begins anew");
+        assert_eq!(reports.of(1)[0].performance.custom.len(), CUSTOM);
     }
 
     #[test]

@@ -1,13 +1,24 @@
 //! Exchanges in flight, and the pick that would be made now: questions to workers, gathered.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use speedmimi_model::Role;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::{Caller, Control, Refused};
 use crate::worker::mailbox::Message;
 use crate::worker::mailbox::explain::Explained;
 pub use crate::worker::mailbox::explain::{Candidate, NotExplained, Obstacle, Pick, Question, Rule, Subject};
+use crate::worker::mailbox::streams::Backends;
 use crate::worker::mailbox::streams::StreamsFound;
 pub use crate::worker::mailbox::streams::{NoStreamId, Stream, StreamAction, StreamFilter, StreamId, StreamQuery};
+
+/// Questions that wait for their turn, of readers and of operators each.
+const WAITING: usize = 16;
+/// How long they do.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Exchanges, by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,12 +31,53 @@ pub struct Streams {
     pub next: Option<StreamId>,
 }
 
+/// Why a question is not asked: each takes time from traffic, so they are asked one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many questions about exchanges are being answered: ask again in a moment, and one at a time")]
+pub struct Crowded;
+
+/// Questions that may be asked of workers. Whoever reads has one turn among them all, whoever operates has another, so
+/// that readers cannot keep operators from ending what has to end.
+#[derive(Debug)]
+pub(super) struct Turns {
+    readers: Turn,
+    operators: Turn,
+}
+
+/// One question at once; some wait for their turn.
+#[derive(Debug)]
+struct Turn {
+    /// The one that is asked, and those that wait.
+    known: Semaphore,
+    asked: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let turn = || Turn { known: Semaphore::new(1 + WAITING), asked: Semaphore::new(1) };
+        Self { readers: turn(), operators: turn() }
+    }
+}
+
+impl Turns {
+    /// Waits for a turn.
+    async fn wait(&self, by: &Caller) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Crowded> {
+        let turn = if by.role.includes(Role::Operate) { &self.operators } else { &self.readers };
+        let known = turn.known.try_acquire().map_err(|_| Crowded)?;
+        let asked = timeout(PATIENCE, turn.asked.acquire()).await.map_err(|_| Crowded)?.map_err(|_| Crowded)?;
+        Ok((known, asked))
+    }
+}
+
 /// Why no pick is explained.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
     /// The question does not fit what there is.
     #[error(transparent)]
     Question(#[from] NotExplained),
+    /// Too many ask.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// Nobody answers.
     #[error("the process is stopping")]
     Stopping,
@@ -39,36 +91,51 @@ impl From<ExplainError> for Refused {
 
 impl Control {
     /// The exchanges that fit, behind `after`, at most `limit` of them.
-    pub async fn streams(&self, filter: StreamFilter, after: Option<StreamId>, limit: usize) -> Streams {
-        self.ask_workers(StreamQuery { filter, after, limit, action: StreamAction::List }).await
+    pub async fn streams(
+        &self,
+        filter: StreamFilter,
+        after: Option<StreamId>,
+        limit: usize,
+        by: &Caller,
+    ) -> Result<Streams, Crowded> {
+        self.ask_workers(filter, after, limit, StreamAction::List, by).await
     }
 
     /// Ends the exchanges that fit, and resolves once they have ended; shows at most `show` of them.
-    pub async fn kill_streams(&self, filter: StreamFilter, show: usize, by: &Caller) -> Streams {
+    pub async fn kill_streams(&self, filter: StreamFilter, show: usize, by: &Caller) -> Result<Streams, Crowded> {
         let said = format!("{filter:?}");
-        let killed =
-            self.ask_workers(StreamQuery { filter, after: None, limit: show, action: StreamAction::Kill }).await;
+        let killed = self.ask_workers(filter, None, show, StreamAction::Kill, by).await?;
         let (who, from) = (&*by.who, &*by.from);
         tracing::info!(who, from, killed = killed.total, filter = said, "exchanges were ended through the API");
-        killed
+        Ok(killed)
     }
 
     /// Who would be picked by that worker now, and why.
-    pub async fn explain(&self, worker: usize, question: Question) -> Result<Explained, ExplainError> {
+    pub async fn explain(&self, worker: usize, question: Question, by: &Caller) -> Result<Explained, ExplainError> {
         let Some(mailboxes) = self.shared.mailboxes.get() else { return Err(ExplainError::Stopping) };
+        let _turn = self.shared.turns.wait(by).await?;
         let answer = mailboxes.ask(worker, |reply| Message::Explain(Box::new(question), reply)).await;
         Ok(answer.ok_or(ExplainError::Stopping)??)
     }
 
-    async fn ask_workers(&self, query: StreamQuery) -> Streams {
-        let Some(mailboxes) = self.shared.mailboxes.get() else { return Streams::default() };
-        let limit = query.limit;
-        let query = Arc::new(query);
+    async fn ask_workers(
+        &self,
+        filter: StreamFilter,
+        after: Option<StreamId>,
+        limit: usize,
+        action: StreamAction,
+        by: &Caller,
+    ) -> Result<Streams, Crowded> {
+        let Some(mailboxes) = self.shared.mailboxes.get() else { return Ok(Streams::default()) };
+        let _turn = self.shared.turns.wait(by).await?;
+        // Gathered here, once for all workers: their time is that of traffic.
+        let backends: Backends = self.live().backends().into_iter().map(|backend| (backend.uid, backend)).collect();
+        let query = Arc::new(StreamQuery { filter, after, limit, action, backends });
         let asked =
             (0..mailboxes.0.len()).map(|worker| mailboxes.ask(worker, |reply| Message::Streams(query.clone(), reply)));
         // A worker that ends carries nothing any more.
         let answers = futures_util::future::join_all(asked).await;
-        gather(answers.into_iter().map(Option::unwrap_or_default), limit)
+        Ok(gather(answers.into_iter().map(Option::unwrap_or_default), limit))
     }
 }
 

@@ -103,6 +103,7 @@ impl Controller {
             mailboxes: OnceLock::new(),
             log_level: Arc::default(),
             reloading: tokio::sync::Mutex::new(()),
+            turns: super::streams::Turns::default(),
             access: OnceLock::new(),
         });
         let drains = drain::Running::new(sender.downgrade(), feed);

@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::mailbox::streams::{Stream, StreamAction, StreamFilter, StreamId, StreamQuery, StreamsFound};
+use super::mailbox::streams::{Backends, Stream, StreamAction, StreamFilter, StreamId, StreamQuery, StreamsFound};
 use super::table::{Key, Met};
 use super::view::View;
 use super::{CUT_TURNS, Worker};
-use crate::live::BackendRef;
 
 /// The most of a path that is shown, in bytes.
 const PATH: usize = 256;
 
 /// Answers once whoever is shown has said what was requested, and whoever is ended has ended.
 pub(super) async fn answer(worker: Rc<Worker>, query: Arc<StreamQuery>, reply: oneshot::Sender<StreamsFound>) {
-    let fitting = Sight::new(&worker).fitting(&query.filter);
+    let fitting = Sight::new(&worker, &query.backends).fitting(&query.filter);
     let mut shown: Vec<(u64, Key)> =
         fitting.iter().copied().filter(|(serial, _)| is_after(&worker, *serial, &query)).collect();
     let more = shown.len() > query.limit;
@@ -34,7 +33,7 @@ pub(super) async fn answer(worker: Rc<Worker>, query: Arc<StreamQuery>, reply: o
     }
     turns(|| shown.iter().any(|&(serial, key)| worker.table.is_asked(key, serial))).await;
     // Looked up anew: a snapshot may have been published meanwhile.
-    let sight = Sight::new(&worker);
+    let sight = Sight::new(&worker, &query.backends);
     let streams = shown.iter().filter_map(|&(serial, key)| worker.table.look_at(key, serial, |met| sight.stream(&met)));
     let streams = streams.flatten().collect();
     let total = match query.action {
@@ -92,14 +91,13 @@ struct Sight<'a> {
     worker: &'a Worker,
     now: u64,
     views: HashMap<u32, Rc<View>>,
-    backends: HashMap<u64, BackendRef>,
+    backends: &'a Backends,
 }
 
 impl<'a> Sight<'a> {
-    fn new(worker: &'a Worker) -> Self {
+    fn new(worker: &'a Worker, backends: &'a Backends) -> Self {
         let now = worker.clock.refresh();
         let views = worker.views().into_iter().map(|view| (view.number, view)).collect();
-        let backends = worker.live.backends().into_iter().map(|backend| (backend.uid, backend)).collect();
         Self { worker, now, views, backends }
     }
 
@@ -134,6 +132,10 @@ impl<'a> Sight<'a> {
         let carried = met.carried;
         let snapshot = &self.views.get(&carried.view)?.snapshot;
         let route = snapshot.routes.get(carried.route as usize)?;
+        let upstream = snapshot.upstreams.get(route.upstream)?;
+        // One that was added since the question was asked.
+        let added = || upstream.backends.iter().map(|backend| &backend.state).find(|state| state.uid == met.backend);
+        let backend = self.backends.get(&met.backend).or_else(|| added().filter(|_| met.backend != 0));
         let line = String::from_utf8_lossy(&carried.line);
         let (method, path) = line.split_once(' ').unwrap_or_default();
         let since = |moment: u64| Duration::from_micros(self.now.saturating_sub(moment));
@@ -141,8 +143,8 @@ impl<'a> Sight<'a> {
             id: id(self.worker, carried.serial),
             client: carried.client()?,
             route: route.state.name.clone(),
-            upstream: snapshot.upstreams.get(route.upstream)?.name.clone(),
-            backend: self.backends.get(&met.backend).map(|backend| backend.id.clone()).unwrap_or_default(),
+            upstream: upstream.name.clone(),
+            backend: backend.map(|backend| backend.id.clone()).unwrap_or_default(),
             protocol: carried.protocol,
             age: since(carried.started),
             idle: since(carried.moved),

@@ -172,7 +172,7 @@ fn names_one(kind: &MessageDescriptor) -> bool {
 
 /// Messages as bytes.
 #[derive(Debug, Clone, Copy)]
-struct Raw;
+pub(super) struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;

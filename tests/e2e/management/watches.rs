@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use speedmimi_proto::v1::watch_backends_response::Message;
-use speedmimi_proto::v1::watch_config_response::Message as Keys;
 use speedmimi_proto::v1::*;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::harness::{Config, Dice, Management, PATIENCE, Proxy, named, pss_kib, soak_seconds};
+
+mod keys;
+
+use keys::all_keys;
 
 /// What is configured and what operators want, by name; what a watch and `ListBackends` must agree on.
 type State = BTreeMap<String, (Backend, i32, u64)>;
@@ -166,47 +169,48 @@ fn folded_events_are_what_there_is_at_every_revision_over_200_cuts() {
 }
 
 #[test]
-fn folded_keys_are_the_configuration_after_every_change() {
+fn whoever_comes_back_too_late_begins_anew_and_misses_nothing() {
     let backend = named("b1");
     let proxy = Proxy::start(&Config::one(backend.address()));
     let management = proxy.management();
-    let (dice, mut there) = (Dice::new(), [false; IDS as usize]);
-    let mut watch = management.config();
-    let mut stream = management.call(watch.watch_config(WatchConfigRequest::default())).expect("it begins");
-    let mut other = management.config();
-    let fold = |keys: &mut BTreeMap<String, String>, stream: &mut tonic::Streaming<WatchConfigResponse>| loop {
-        let next = async { stream.message().await.map(tonic::Response::new) };
-        let message = management.call(next).expect("it goes on").expect("it is not over");
-        let (whole, differences) = match message.message.expect("it says something") {
-            Keys::Resync(part) => (part.end, part.differences),
-            Keys::Event(event) => (true, event.differences),
-            Keys::Heartbeat(_) => (false, Vec::new()),
-        };
-        for Difference { path, before, after } in differences {
-            let was = match after {
-                Some(after) => keys.insert(path.clone(), after),
-                None => keys.remove(&path),
-            };
-            assert_eq!(was, before, "{path}");
-        }
-        if whole {
-            return message.revision;
+    let mut keyed = all_keys(&management);
+    let mut folded = Folded::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let watch = async |folded: &mut Folded| {
+        let endpoint = Endpoint::from_shared(format!("http://{}", proxy.grpc_address())).expect("a URI");
+        let mut client =
+            backend_service_client::BackendServiceClient::new(endpoint.connect().await.expect("it listens"));
+        let resume = (folded.revision > 0).then(|| WatchOptions {
+            resume_revision: Some(folded.revision),
+            resume_instance: folded.instance.clone(),
+            heartbeat: None,
+        });
+        let request = WatchBackendsRequest { watch: resume, ..Default::default() };
+        let mut stream = client.watch_backends(request).await.expect("it begins").into_inner();
+        loop {
+            let message = tokio::time::timeout(PATIENCE, stream.message()).await.expect("in time");
+            if folded.take(message.expect("it goes on").expect("it is not over")) {
+                return;
+            }
         }
     };
-    let mut keys = BTreeMap::new();
-    let mut revision = fold(&mut keys, &mut stream);
-    for _ in 0..60 {
-        mutate(&management, &dice, &mut there);
-        // Enabling what is enabled makes no revision.
-        if listed(&management).0 == revision {
-            continue;
-        }
-        revision = fold(&mut keys, &mut stream);
-        let mut all = BTreeMap::new();
-        let mut fresh = management.call(other.watch_config(WatchConfigRequest::default())).expect("it begins");
-        assert_eq!(fold(&mut all, &mut fresh), revision, "{dice}");
-        assert_eq!(keys, all, "{dice}");
+    runtime.block_on(watch(&mut folded));
+    // More than the 2 MiB of changes that are kept.
+    let text = |n: u32| Labels {
+        entries: (0..4).map(|label| (format!("text{label}"), format!("{n}{}", "x".repeat(1000)))).collect(),
+    };
+    for n in 0..700 {
+        let change = Backend { id: "b1".into(), labels: Some(text(n)), ..Backend::default() };
+        management.update(change).expect("a valid change");
     }
+    runtime.block_on(watch(&mut folded));
+    assert_eq!((folded.resyncs, (folded.revision, folded.backends)), (2, listed(&management)));
+    let mut client = management.config();
+    let request = WatchConfigRequest { watch: keyed.options() };
+    let mut stream = management.call(client.watch_config(request)).expect("it begins");
+    let next = async { stream.message().await.map(tonic::Response::new) };
+    assert!(keyed.take(management.call(next).expect("it goes on").expect("it is not over")));
+    assert_eq!((keyed.resyncs, keyed.keys), (2, all_keys(&management).keys));
 }
 
 #[test]
@@ -231,9 +235,14 @@ fn whoever_does_not_read_is_ended_and_costs_bounded_memory() {
     let mut streams = Vec::new();
     runtime.block_on(async {
         let endpoint = Endpoint::from_shared(format!("http://{}", proxy.grpc_address())).expect("a URI");
-        let channel = endpoint.connect().await.expect("it listens");
-        let mut client = backend_service_client::BackendServiceClient::new(channel);
-        for _ in 0..WATCHERS {
+        let mut client = None;
+        for watcher in 0..WATCHERS {
+            // A connection carries 32 calls.
+            if watcher % 25 == 0 {
+                let channel = endpoint.connect().await.expect("it listens");
+                client = Some(backend_service_client::BackendServiceClient::new(channel));
+            }
+            let client = client.as_mut().expect("it begins with one");
             let answer = client.watch_backends(WatchBackendsRequest::default()).await.expect("it begins");
             streams.push(answer.into_inner());
         }

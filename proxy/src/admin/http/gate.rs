@@ -49,6 +49,9 @@ pub(super) async fn pass(
             if why == Unknown::Token {
                 face.hesitate(&peer).await;
             }
+            if why == Unknown::Crowded {
+                return Ok(refuse(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_GUESSES", &why.to_string()));
+            }
             let mut response = refuse(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why.to_string());
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             Ok(response)

@@ -202,12 +202,12 @@ async fn places_for_watchers_are_bounded_and_come_back() {
     let proxy = Proxy::start().await;
     let mut watches = Vec::new();
     let refused = loop {
-        // A connection carries a hundred calls.
+        // A connection carries 32 calls.
         let uri = proxy.uri.clone();
         let channel = tonic::transport::Endpoint::from_shared(uri).expect("a URI").connect().await.expect("it listens");
         let mut client = BackendServiceClient::new(channel);
         let mut refused = None;
-        for _ in 0..90 {
+        for _ in 0..32 {
             match client.watch_backends(v1::WatchBackendsRequest::default()).await {
                 Ok(watch) => watches.push(watch),
                 Err(status) => refused = Some(status),
@@ -219,6 +219,11 @@ async fn places_for_watchers_are_bounded_and_come_back() {
     };
     assert_eq!((refused.code(), watches.len()), (Code::ResourceExhausted, crate::control::feed::WATCHERS));
     assert_eq!(refused.get_error_details().error_info().expect("a reason").reason, "TOO_MANY_WATCHERS");
+    // A drain is watched as well; where it cannot be, it is not begun.
+    let drain = v1::DrainBackendRequest { backend_id: ONE.into(), ..Default::default() };
+    let refused = proxy.backends().drain_backend(drain).await.expect_err("no place is left");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(!proxy.live.find_backend("default", ONE).expect("there").slots.is_closed(), "nothing was done");
     drop(watches);
     while proxy.backends().watch_backends(v1::WatchBackendsRequest::default()).await.is_err() {
         tokio::task::yield_now().await;

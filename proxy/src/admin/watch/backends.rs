@@ -26,7 +26,7 @@ pub(in crate::admin) fn watch(
     if !upstream.is_empty() {
         caller::may(by, &upstream)?;
     }
-    run(control, begin, Wanted { upstream, backend_id, own: by.scope.clone() })
+    run(control, by, begin, Wanted { upstream, backend_id, own: by.scope.clone() })
 }
 
 /// The backends that are wanted; empty is all.
@@ -78,24 +78,23 @@ impl Wanted {
 impl Teller for Wanted {
     type Message = v1::WatchBackendsResponse;
 
-    fn snapshot(&self, control: &Control, view: &View) -> Vec<Self::Message> {
+    fn part(&self, control: &Control, view: &View, from: usize) -> (Self::Message, Option<usize>) {
         let groups = view.store.config().upstreams.iter();
         let all = groups.flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)));
-        let wanted = all.filter(|(name, backend)| self.wants(name, &backend.id));
-        let mut parts = vec![v1::BackendResync { begin: true, ..v1::BackendResync::default() }];
-        let mut bytes = 0;
-        for (name, backend) in wanted {
-            let entry = entry::seen(&Seen::of(&view.store, control.live(), name, backend));
+        let mut wanted = all.enumerate().skip(from).filter(|(_, (name, backend))| self.wants(name, &backend.id));
+        let mut part = v1::BackendResync { begin: from == 0, ..v1::BackendResync::default() };
+        let (mut bytes, mut next) = (0, None);
+        for (at, (name, backend)) in wanted.by_ref() {
             if bytes > PART {
-                parts.push(v1::BackendResync::default());
-                bytes = 0;
+                next = Some(at);
+                break;
             }
+            let entry = entry::seen(&Seen::of(&view.store, control.live(), name, backend));
             bytes += entry.encoded_len();
-            parts.last_mut().expect("it begins with one").backends.push(entry);
+            part.backends.push(entry);
         }
-        parts.last_mut().expect("it begins with one").end = true;
-        let (revision, instance) = (view.store.revision(), control.feed().instance());
-        parts.into_iter().map(|part| message(instance, revision, Message::Resync(part))).collect()
+        part.end = next.is_none();
+        (message(control.feed().instance(), view.store.revision(), Message::Resync(part)), next)
     }
 
     fn tell(&self, instance: &str, record: &Record) -> Told<Self::Message> {

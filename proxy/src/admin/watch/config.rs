@@ -1,7 +1,7 @@
 //! `WatchConfig`.
 
 use prost::Message as _;
-use speedmimi_model::leaves;
+use speedmimi_model::pieces;
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::watch_config_response::Message;
 use tonic::Status;
@@ -11,17 +11,18 @@ use super::{PART, Stream};
 use crate::admin::entry::source;
 use crate::admin::status::Violations;
 use crate::control::feed::{Record, Touched};
-use crate::control::{Control, View};
+use crate::control::{Caller, Control, View};
 
 /// Begins a watch.
 pub(in crate::admin) fn watch(
     control: &Control,
+    by: &Caller,
     request: v1::WatchConfigRequest,
 ) -> Result<Stream<v1::WatchConfigResponse>, Status> {
     let mut violations = Violations::default();
     let begin = Begin::new(request.watch, &mut violations);
     violations.check()?;
-    run(control, begin, Keys)
+    run(control, by, begin, Keys)
 }
 
 /// All keys of the configuration.
@@ -30,20 +31,20 @@ struct Keys;
 impl Teller for Keys {
     type Message = v1::WatchConfigResponse;
 
-    fn snapshot(&self, control: &Control, view: &View) -> Vec<Self::Message> {
-        let mut parts = vec![v1::ConfigResync { begin: true, ..v1::ConfigResync::default() }];
-        let mut bytes = 0;
-        for key in source::differences(leaves(view.store.config())) {
+    fn part(&self, control: &Control, view: &View, from: usize) -> (Self::Message, Option<usize>) {
+        let mut part = v1::ConfigResync { begin: from == 0, ..v1::ConfigResync::default() };
+        let (mut bytes, mut next) = (0, None);
+        for (at, piece) in pieces(view.store.config()).enumerate().skip(from) {
             if bytes > PART {
-                parts.push(v1::ConfigResync::default());
-                bytes = 0;
+                next = Some(at);
+                break;
             }
-            bytes += key.encoded_len();
-            parts.last_mut().expect("it begins with one").differences.push(key);
+            let keys = source::differences(piece.leaves());
+            bytes += keys.iter().map(v1::Difference::encoded_len).sum::<usize>();
+            part.differences.extend(keys);
         }
-        parts.last_mut().expect("it begins with one").end = true;
-        let (revision, instance) = (view.store.revision(), control.feed().instance());
-        parts.into_iter().map(|part| message(instance, revision, Message::Resync(part))).collect()
+        part.end = next.is_none();
+        (message(control.feed().instance(), view.store.revision(), Message::Resync(part)), next)
     }
 
     fn tell(&self, instance: &str, record: &Record) -> Told<Self::Message> {

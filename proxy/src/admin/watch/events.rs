@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use super::{Outlet, Over, Stream, heartbeat};
+use super::{Outlet, Over, Stream, heartbeat, place};
 use crate::admin::drain;
 use crate::admin::entry::{self, source};
 use crate::admin::status::{self, Violations};
@@ -37,7 +37,8 @@ pub(in crate::admin) fn watch(
     let silence = heartbeat("heartbeat", request.heartbeat, &mut violations);
     violations.check()?;
     let (watched, own) = (control.clone(), by.scope.clone());
-    Stream::run(control, |outlet| async move {
+    let place = place(control, by)?;
+    Ok(Stream::run(place, |outlet| async move {
         let happened = watched.feed().events();
         let mut watch = Watch { next: 0, happened, outlet, control: watched, request, own, silence };
         match watch.follow().await {
@@ -46,7 +47,7 @@ pub(in crate::admin) fn watch(
             Err(Over::Slow) => Some(status::slow_watcher("resume_sequence", watch.next.saturating_sub(1))),
             Err(Over::Gone(status)) => Some(status),
         }
-    })
+    }))
 }
 
 struct Watch {

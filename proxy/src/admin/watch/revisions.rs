@@ -9,18 +9,19 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use super::{Outlet, Over, Stream, heartbeat};
+use super::{Outlet, Over, Stream, heartbeat, place};
 use crate::admin::status::{self, Violations};
 use crate::control::feed::{Feed, Record};
-use crate::control::{Control, View};
+use crate::control::{Caller, Control, View};
 
 /// How one kind of watch speaks.
 pub(super) trait Teller: Send + Sync + 'static {
     /// Its messages.
     type Message: Send + 'static;
 
-    /// Everything there is, in parts.
-    fn snapshot(&self, control: &Control, view: &View) -> Vec<Self::Message>;
+    /// A part of everything there is, the first from 0, and where the next one begins; `None`: it was the last. A reader
+    /// that takes nothing holds up one part and the view, not all that the view would become.
+    fn part(&self, control: &Control, view: &View, from: usize) -> (Self::Message, Option<usize>);
 
     /// A record; `None` where it says nothing to this watcher.
     fn tell(&self, instance: &str, record: &Record) -> Told<Self::Message>;
@@ -58,9 +59,15 @@ impl Begin {
 }
 
 /// Runs a watch.
-pub(super) fn run<T: Teller>(control: &Control, begin: Begin, teller: T) -> Result<Stream<T::Message>, Status> {
+pub(super) fn run<T: Teller>(
+    control: &Control,
+    by: &Caller,
+    begin: Begin,
+    teller: T,
+) -> Result<Stream<T::Message>, Status> {
+    let place = place(control, by)?;
     let control = control.clone();
-    Stream::run(&control.clone(), |outlet| async move {
+    Ok(Stream::run(place, |outlet| async move {
         let mut watch = Watch {
             next: 0,
             revision: 0,
@@ -75,7 +82,7 @@ pub(super) fn run<T: Teller>(control: &Control, begin: Begin, teller: T) -> Resu
             Over::Slow => Some(status::slow_watcher("resume_revision", watch.revision)),
             Over::Gone(status) => Some(status),
         }
-    })
+    }))
 }
 
 struct Watch<T: Teller> {
@@ -173,18 +180,29 @@ impl<T: Teller> Watch<T> {
         // In this order: what is appended between the two is told twice rather than never, and known by its revision.
         self.next = *self.records.borrow_and_update();
         let view = self.control.view();
-        let parts = self.teller.snapshot(&self.control, &view);
-        let revision = view.store.revision();
-        drop(view);
-        for part in parts {
-            self.send(part).await?;
+        let mut from = Some(0);
+        while let Some(at) = from {
+            // Made when there is room for it.
+            self.room().await?;
+            let part;
+            (part, from) = self.teller.part(&self.control, &view, at);
+            self.outlet.offer(part)?;
+            // Others have their turns between the parts of a large configuration.
+            tokio::task::yield_now().await;
         }
-        self.revision = revision;
+        self.revision = view.store.revision();
         Ok(())
     }
 
     /// Hands a message over, unless the feed runs away from the watcher meanwhile.
     async fn send(&mut self, message: T::Message) -> Result<(), Over> {
+        self.room().await?;
+        // There is room, and nobody else fills it.
+        self.outlet.offer(message).map(drop)
+    }
+
+    /// Waits until a message can be handed over, unless the feed runs away from the watcher meanwhile.
+    async fn room(&mut self) -> Result<(), Over> {
         let (feed, next) = (self.control.feed(), self.next);
         let lost = async {
             // An error means that the process ends.
@@ -192,7 +210,7 @@ impl<T: Teller> Watch<T> {
         };
         tokio::select! {
             biased;
-            sent = self.outlet.send(message) => sent,
+            there = self.outlet.room() => there,
             () = lost => Err(Over::Slow),
         }
     }

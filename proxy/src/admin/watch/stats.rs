@@ -8,7 +8,7 @@ use speedmimi_proto::v1::{watch_stats_request as asked, watch_stats_response as 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::{Request, Status};
 
-use super::{Outlet, Over, STALLED, Stream, within};
+use super::{Outlet, Over, STALLED, Stream, place, within};
 use crate::admin::caller;
 use crate::admin::stats::Stats;
 use crate::admin::status::{self, Violations};
@@ -31,14 +31,15 @@ pub(in crate::admin) async fn watch(
     let of = of.unwrap_or(asked::Of::Server(v1::GetServerStatsRequest {}));
     // What is not there is said at once.
     look(control, &by, &of).await?;
+    let place = place(control, &by)?;
     let watched = control.clone();
-    Stream::run(control, |outlet| async move {
+    Ok(Stream::run(place, |outlet| async move {
         match follow(&watched, &by, &of, every, &outlet).await {
             Over::Left => None,
-            Over::Slow => Some(status::slow_watcher("resume_revision", watched.view().store.revision())),
+            Over::Slow => Some(status::slow_reader("watch again; figures that nobody took are not kept")),
             Over::Gone(status) => Some(status),
         }
-    })
+    }))
 }
 
 /// Figures that the reader has no room for are left out.

@@ -7,7 +7,8 @@ use super::*;
 
 fn stream() -> (Outlet<u32>, Stream<u32>) {
     let (sender, messages) = mpsc::channel(1);
-    let place = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().expect("it is free");
+    let places = Arc::new(crate::control::feed::Places::default());
+    let place = places.enter(&Caller::default()).expect("it is free");
     (Outlet(sender), Stream { messages, ending: Ending::default(), _place: place })
 }
 

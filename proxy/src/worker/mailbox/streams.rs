@@ -1,5 +1,6 @@
 //! Questions about exchanges in flight, and what workers answer.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::live::BackendRef;
 use crate::protocol::Protocol;
 
 /// Names one exchange of this process and never another: the worker that carries it, and its number there. Ordered as
@@ -86,8 +88,11 @@ pub enum StreamAction {
     Kill,
 }
 
+/// Backends by uid, for their names.
+pub type Backends = HashMap<u64, BackendRef>;
+
 /// A question to one worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct StreamQuery {
     /// Which ones.
     pub filter: StreamFilter,
@@ -97,6 +102,8 @@ pub struct StreamQuery {
     pub limit: usize,
     /// What becomes of them.
     pub action: StreamAction,
+    /// The backends that there are.
+    pub backends: Backends,
 }
 
 /// What one worker answers.
