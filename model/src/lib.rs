@@ -17,6 +17,7 @@ mod parse;
 mod read;
 mod rules;
 mod schema;
+mod secret;
 mod tree;
 mod write;
 
@@ -34,4 +35,5 @@ pub use object::{Kind, Object};
 pub use overlay::{Entry, Held, Origin, Overlay, Presence, Row};
 pub use parse::parse;
 pub use schema::schema;
+pub use secret::{MASK, hide};
 pub use speedmimi_policy::Algorithm;

@@ -20,6 +20,7 @@ use tonic::transport::server::Router;
 use crate::access::{Access, Face};
 use crate::control::{Control, Phase};
 
+mod attempt;
 mod backend;
 pub mod bind;
 mod caller;
@@ -37,6 +38,7 @@ mod page;
 mod report;
 mod route;
 mod server;
+mod sight;
 mod stats;
 mod status;
 mod stream;

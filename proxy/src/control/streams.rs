@@ -45,7 +45,7 @@ impl Control {
 
     /// Ends the exchanges that fit, and resolves once they have ended; shows at most `show` of them.
     pub async fn kill_streams(&self, filter: StreamFilter, show: usize, by: &Caller) -> Streams {
-        let said = format!("{filter:?}");
+        let said = filter.to_string();
         let killed =
             self.ask_workers(StreamQuery { filter, after: None, limit: show, action: StreamAction::Kill }).await;
         let (who, from) = (&*by.who, &*by.from);

@@ -9,23 +9,25 @@ use tonic::Status;
 use super::revisions::{Begin, Teller, Told, run};
 use super::{PART, Stream};
 use crate::admin::entry::source;
+use crate::admin::sight::Sight;
 use crate::admin::status::Violations;
 use crate::control::feed::{Record, Touched};
-use crate::control::{Control, View};
+use crate::control::{Caller, Control, View};
 
 /// Begins a watch.
 pub(in crate::admin) fn watch(
     control: &Control,
+    by: &Caller,
     request: v1::WatchConfigRequest,
 ) -> Result<Stream<v1::WatchConfigResponse>, Status> {
     let mut violations = Violations::default();
     let begin = Begin::new(request.watch, &mut violations);
     violations.check()?;
-    run(control, begin, Keys)
+    run(control, begin, Keys(Sight::of(by)))
 }
 
-/// All keys of the configuration.
-struct Keys;
+/// All keys of the configuration, as a caller sees them.
+struct Keys(Sight);
 
 impl Teller for Keys {
     type Message = v1::WatchConfigResponse;
@@ -33,7 +35,7 @@ impl Teller for Keys {
     fn snapshot(&self, control: &Control, view: &View) -> Vec<Self::Message> {
         let mut parts = vec![v1::ConfigResync { begin: true, ..v1::ConfigResync::default() }];
         let mut bytes = 0;
-        for key in source::differences(leaves(view.store.config())) {
+        for key in source::differences(leaves(view.store.config()), self.0) {
             if bytes > PART {
                 parts.push(v1::ConfigResync::default());
                 bytes = 0;
@@ -52,7 +54,7 @@ impl Teller for Keys {
         let event = v1::ConfigEvent {
             origin: Some(v1::Origin { who: by.who.to_string(), at: Some((*at).into()), revision: *revision }),
             objects: objects.iter().map(|(object, _)| source::path(object)).collect(),
-            differences: source::differences(differences.clone()),
+            differences: source::differences(differences.clone(), self.0),
         };
         Told::Message(message(instance, *revision, Message::Event(event)))
     }

@@ -21,6 +21,8 @@ use crate::live::{BackendRef, Live};
 const LOOK: Duration = Duration::from_millis(100);
 /// Looks between two questions for the age of the oldest exchange, which every worker has to answer.
 const LOOKS_AN_AGE: u32 = 10;
+/// What whoever began a drain asked for, which is still what happens at its end.
+const VERB: &str = "speedmimi.v1.BackendService/DrainBackend";
 /// When to look where nothing is draining.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -200,8 +202,7 @@ impl One {
             return;
         }
         // Whoever enables it in this moment wins: the revision is another then.
-        let by =
-            Caller { who: drain.by.as_str().into(), from: "drain".into(), asks: "DrainBackend", ..Caller::default() };
+        let by = Caller { who: drain.by.as_str().into(), from: "drain".into(), asks: VERB, ..Caller::default() };
         let guard = Guard {
             by,
             verb: "DrainBackend",
