@@ -18,6 +18,7 @@ mod pieces;
 mod read;
 mod rules;
 mod schema;
+mod secret;
 mod tree;
 mod write;
 
@@ -36,4 +37,5 @@ pub use overlay::{Entry, Held, Origin, Overlay, Presence, Row};
 pub use parse::parse;
 pub use pieces::{Piece, pieces};
 pub use schema::schema;
+pub use secret::{MASK, hide};
 pub use speedmimi_policy::Algorithm;

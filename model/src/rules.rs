@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use speedmimi_policy::Algorithm;
 
 use crate::config::{HostPattern, Scheme};
+use crate::secret::MASK;
 
 mod spelling;
 
@@ -235,11 +236,17 @@ pub(crate) fn header_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A value of a field.
+/// A value of a field. What is refused is not repeated: it may be a secret with a line end too many.
 pub(crate) fn header_value(text: &str) -> Result<String, String> {
+    if text == MASK {
+        return Err(format!(
+            "{MASK:?} is the mask over a value that its reader may not see, and is not stored: give the value itself, \
+             or have somebody with the role admin do it"
+        ));
+    }
     let fits = |b: u8| b == b' ' || b == b'\t' || b.is_ascii_graphic() || b >= 0x80;
     if text.len() > 8190 || !text.bytes().all(fits) || text.trim() != text {
-        return Err(format!("{text:?} is no header value: at most 8190 visible characters, no spaces at the ends"));
+        return Err("this is no header value: at most 8190 visible characters, no spaces at the ends".into());
     }
     Ok(text.to_owned())
 }
@@ -300,6 +307,8 @@ mod tests {
             assert!(header_name(name).is_err_and(|message| message.contains("cannot be edited")), "{name}");
         }
         assert!(header_name("X-Team").is_ok());
-        assert!(header_value("a\r\nb").is_err());
+        let told = header_value("Bearer s3cr3t\r\n").expect_err("no line may end in it");
+        assert!(!told.contains("s3cr3t"), "{told}");
+        assert!(header_value(MASK).is_err_and(|told| told.contains("mask")) && header_value("****").is_ok());
     }
 }

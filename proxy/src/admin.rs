@@ -20,6 +20,7 @@ use tonic::transport::server::Router;
 use crate::access::{Access, Face};
 use crate::control::{Control, Phase};
 
+mod attempt;
 mod backend;
 pub mod bind;
 mod caller;
@@ -39,6 +40,7 @@ mod places;
 mod report;
 mod route;
 mod server;
+mod sight;
 mod stats;
 mod status;
 mod stream;

@@ -101,7 +101,7 @@ pub fn run(options: Options) -> ExitCode {
             Ok(config) => (config, Some(path)),
             Err(error) => {
                 // Standard error may be closed; the exit code says it too.
-                let _ = writeln!(io::stderr(), "{error}");
+                let _ = writeln!(io::stderr(), "{}", error.with_lines());
                 return ExitCode::from(EXIT_USAGE);
             }
         },

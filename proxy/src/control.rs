@@ -33,6 +33,7 @@ pub mod resolve;
 mod store;
 pub mod streams;
 mod task;
+mod turns;
 mod view;
 
 pub use caller::{Caller, Scope};
@@ -46,12 +47,14 @@ pub use reload::load;
 pub use speedmimi_model::Object;
 pub use store::{Admin, Busy, Guard, Made, Store};
 pub use task::{Controller, Setup};
+pub use turns::Turn;
 pub use view::View;
 
 use drain::Progress;
 use feed::Feed;
 use operation::Ask;
 use reports::Reports;
+use turns::Turns;
 
 /// Changes that may wait; more wait at their senders.
 const QUEUE: usize = 64;
@@ -79,7 +82,9 @@ struct Shared {
     log_level: Arc<LogLevel>,
     reloading: tokio::sync::Mutex<()>,
     /// Who may ask workers about exchanges now.
-    turns: streams::Turns,
+    askers: streams::Turns,
+    /// Calls that are done beside the task.
+    turns: Turns,
     /// Identity, whose files a reload reads again.
     access: OnceLock<Arc<Access>>,
 }
@@ -145,6 +150,11 @@ impl Control {
     /// again, but answered as it was.
     pub async fn perform(&self, operation: Operation, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
         self.ask(|reply| Command::Ask(Ask { operation, guard, call, looked_up: false, reply })).await
+    }
+
+    /// Waits until no other call of that name is done beside the control task.
+    pub async fn turn(&self, request_id: &str) -> Turn {
+        self.shared.turns.take(request_id).await
     }
 
     /// The answer to a call that was made before.

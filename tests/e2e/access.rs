@@ -1,10 +1,13 @@
 //! Who may do what: roles, upstreams, tokens, certificates, browsers, and the audit log.
 
+mod audit;
+mod bench;
 mod bounds;
 mod browsers;
 mod files;
 mod rights;
 mod roles;
+mod secrets;
 mod trust;
 
 use std::process::Command;
@@ -47,6 +50,11 @@ fn yaml(config: &Config, grpc: &str, admin: &str) -> String {
 /// speedctl with an endpoint and these arguments.
 fn speedctl(endpoint: &str, args: &[&str]) -> Ended {
     run(Command::new(SPEEDCTL).args(["--endpoint", endpoint]).args(args))
+}
+
+/// Writes a token of the folder as `token`.
+fn write_token(proxy: &Proxy, name: &str) {
+    write_secret(&proxy.path("token"), &format!("token-{name}\n"));
 }
 
 /// Lines of the audit log so far.

@@ -1,5 +1,6 @@
 //! What was acknowledged is there after a restart, a kill, a repeat; and what cannot be kept is not acknowledged.
 
+mod aside;
 mod client;
 mod concurrent;
 mod export;

@@ -7,6 +7,7 @@ use crate::config::{Config, Conflict};
 use crate::diff::{diff, differ, plain};
 use crate::object::Object;
 use crate::overlay::{Entry, Overlay, Presence};
+use crate::secret::hide;
 
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -100,7 +101,12 @@ impl Layers {
         if rule == Conflict::File {
             overlay.drop_parked();
         }
-        for difference in diff(&self.effective, &effective) {
+        for mut difference in diff(&self.effective, &effective) {
+            // This goes into logs.
+            [&mut difference.old, &mut difference.new]
+                .into_iter()
+                .flatten()
+                .for_each(|one| hide(&difference.path, one));
             match (difference.old.as_ref().map(plain), difference.new.as_ref().map(plain)) {
                 (None, Some(new)) => summary.added.push(format!("{}: {new}", difference.path)),
                 (Some(_), None) => summary.removed.push(difference.path),

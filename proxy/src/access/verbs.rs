@@ -13,6 +13,16 @@ pub struct Verb {
     pub reach: Reach,
 }
 
+impl Verb {
+    /// Whether it changes something, so that a refusal of it is put down: all that an operator does, but one question.
+    pub fn changes(&self) -> bool {
+        matches!(self.right, Right::Role(Operate | Admin)) && self.name != EXPLAIN_PICK
+    }
+}
+
+/// The question that only an operator may ask.
+const EXPLAIN_PICK: &str = "speedmimi.v1.RouteService/ExplainPick";
+
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
@@ -76,7 +86,7 @@ pub const VERBS: &[Verb] = &[
     row("speedmimi.v1.RouteService/AddRoute", Admin, Whole),
     row("speedmimi.v1.RouteService/UpdateRoute", Admin, Whole),
     row("speedmimi.v1.RouteService/RemoveRoute", Admin, Whole),
-    row("speedmimi.v1.RouteService/ExplainPick", Operate, Named),
+    row(EXPLAIN_PICK, Operate, Named),
     row("speedmimi.v1.ConfigService/GetConfig", Read, Whole),
     row("speedmimi.v1.ConfigService/WatchConfig", Read, Whole),
     row("speedmimi.v1.ConfigService/ListRevisions", Read, Whole),

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::entry::source;
 use super::mutation::Mutation;
 use super::page::Page;
+use super::sight::Sight;
 use super::status::Violations;
 use super::watch::{self, Stream};
 use super::{caller, convert, drain, entry, report};
@@ -89,7 +90,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::GetBackendRequest>,
     ) -> Result<Response<v1::GetBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        let sight = Sight::of(&caller::on(&self.0, &request, &request.get_ref().upstream)?);
         let v1::GetBackendRequest { upstream, backend_id, explain } = request.into_inner();
         let mut violations = Violations::default();
         let object = named(&upstream, &backend_id, &mut violations);
@@ -98,7 +99,7 @@ impl BackendService for Backends {
         let upstream = convert::upstream_name(&upstream);
         let backend = entry::find(&view.store, upstream, &backend_id)?;
         let backend = Some(entry::entry(&self.0, &view.store, upstream, backend));
-        let fields = if explain { source::fields(view.store.layers(), &object) } else { Vec::new() };
+        let fields = if explain { source::fields(view.store.layers(), &object, sight) } else { Vec::new() };
         Ok(Response::new(v1::GetBackendResponse { backend, fields }))
     }
 

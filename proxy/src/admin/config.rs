@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::caller;
 use super::entry::source;
 use super::mutation::Mutation;
+use super::sight::Sight;
 use super::status::{self, Violations};
 use super::watch::{self, Stream};
 use crate::control::{Control, Done, Operation, Plan};
@@ -26,6 +27,7 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::GetConfigRequest>,
     ) -> Result<Response<v1::GetConfigResponse>, Status> {
+        let sight = Sight::of(&caller::of(&request));
         let v1::GetConfigRequest { format, layer, explain } = request.into_inner();
         let view = self.0.view();
         let layers = view.store.layers();
@@ -49,10 +51,10 @@ impl ConfigService for Configuration {
         violations.check()?;
         Ok(Response::new(v1::GetConfigResponse {
             revision: view.store.revision(),
-            document: write.zip(config).map(|(write, config)| write(config)).unwrap_or_default(),
+            document: write.zip(config).map(|(write, config)| write(&sight.config(config))).unwrap_or_default(),
             path: self.0.file().map(|path| path.display().to_string()).unwrap_or_default(),
             has_overlay: !layers.overlay().is_empty(),
-            overlay: if explain { source::overlay(layers) } else { Vec::new() },
+            overlay: if explain { source::overlay(layers, sight) } else { Vec::new() },
             hash: hash::of(view.store.config()),
         }))
     }
@@ -69,8 +71,9 @@ impl ConfigService for Configuration {
         let read = tokio::task::spawn_blocking(move || parse(DOCUMENT, &document)).await;
         let read = read.map_err(|_| Status::unavailable("the process is stopping"))?;
         let config = read.map_err(|faults| status::faults(DOCUMENT, &faults))?;
-        let respond = |_: &Control, done: &Done| {
-            let differences = source::differences(done.differences());
+        let sight = mutation.sight();
+        let respond = move |_: &Control, done: &Done| {
+            let differences = source::differences(done.differences(), sight);
             Ok(v1::ApplyConfigResponse { revision: done.revision, differences })
         };
         mutation.perform(&self.0, Change::Apply(Box::new(config)).into(), respond).await
@@ -84,7 +87,8 @@ impl ConfigService for Configuration {
         let (mut mutation, request) = Mutation::open("ReloadConfig", request, &mut violations);
         violations.check()?;
         mutation.guard.validate_only |= request.validate_only;
-        let respond = |_: &Control, done: &Done| {
+        let sight = mutation.sight();
+        let respond = move |_: &Control, done: &Done| {
             let ReloadSummary { added, removed, changed, conflicts } = done.summary.clone().unwrap_or_default();
             Ok(v1::ReloadConfigResponse {
                 revision: done.revision,
@@ -92,7 +96,7 @@ impl ConfigService for Configuration {
                 removed,
                 changed,
                 conflicts,
-                differences: source::differences(done.differences()),
+                differences: source::differences(done.differences(), sight),
             })
         };
         mutation.reload(&self.0, respond).await
@@ -128,8 +132,9 @@ impl ConfigService for Configuration {
             };
             Ok(Change::Clear(selector))
         };
-        let respond = |_: &Control, done: &Done| {
-            let differences = source::differences(done.differences());
+        let sight = mutation.sight();
+        let respond = move |_: &Control, done: &Done| {
+            let differences = source::differences(done.differences(), sight);
             Ok(v1::ClearOverlayResponse { revision: done.revision, differences })
         };
         mutation.perform(&self.0, Operation::Plan(Plan::new(plan)), respond).await
@@ -139,7 +144,8 @@ impl ConfigService for Configuration {
         &self,
         request: Request<v1::ListRevisionsRequest>,
     ) -> Result<Response<v1::ListRevisionsResponse>, Status> {
-        history::list(&self.0, &request.into_inner()).await.map(Response::new)
+        let sight = Sight::of(&caller::of(&request));
+        history::list(&self.0, request.get_ref(), sight).await.map(Response::new)
     }
 
     async fn rollback_config(
@@ -153,8 +159,9 @@ impl ConfigService for Configuration {
             violations.push("revision", "is needed: the revision to go back to, 1 or more");
         }
         violations.check()?;
-        let respond = |_: &Control, done: &Done| {
-            let differences = source::differences(done.differences());
+        let sight = mutation.sight();
+        let respond = move |_: &Control, done: &Done| {
+            let differences = source::differences(done.differences(), sight);
             Ok(v1::RollbackConfigResponse { revision: done.revision, differences })
         };
         mutation.perform(&self.0, Operation::Rollback(revision), respond).await

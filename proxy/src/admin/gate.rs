@@ -11,8 +11,9 @@ use tonic::codegen::http::{HeaderMap, Request, Response, StatusCode, header};
 use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
 
+use super::attempt::Attempt;
 use super::status;
-use crate::access::{Denied, Face, Peer, Right, Unknown, authorise, browser, verb};
+use crate::access::{Denied, Face, Peer, Right, Unknown, Verb, authorise, browser, verb};
 use crate::control::Caller;
 use crate::control::audit::{self, Barred};
 
@@ -65,6 +66,20 @@ where
         let path = request.uri().path();
         let name = path.strip_prefix('/').unwrap_or(path);
         match admit(&self.face, peer.as_deref(), request.headers(), name) {
+            Ok(caller) if verb(name).is_some_and(Verb::changes) => {
+                let attempt = Attempt::default();
+                request.extensions_mut().insert(attempt.clone());
+                request.extensions_mut().insert(caller.clone());
+                let answer = self.inner.call(request);
+                Box::pin(async move {
+                    let response = answer.await?;
+                    // A refusal has its status here; of what was done it comes after the answer.
+                    if let Some(status) = Status::from_header_map(response.headers()) {
+                        attempt.refused(&caller, &status);
+                    }
+                    Ok(response)
+                })
+            }
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
                 Box::pin(self.inner.call(request))
@@ -147,5 +162,16 @@ mod tests {
             missing.extend(names.filter(|name| verb(name).is_none()));
         }
         assert_eq!(missing, Vec::<String>::new(), "in no row of VERBS: nobody may call it");
+    }
+
+    #[test]
+    fn what_has_options_of_a_mutation_changes_something_and_nothing_else_does() {
+        let pool = DescriptorPool::decode(speedmimi_proto::FILE_DESCRIPTOR_SET).expect("descriptors");
+        for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+            let name = format!("{}/{}", method.parent_service().full_name(), method.name());
+            let options = method.input().get_field_by_name("options");
+            let options = options.and_then(|field| Some(field.kind().as_message()?.name() == "MutationOptions"));
+            assert_eq!(verb(&name).map(Verb::changes), Some(options.unwrap_or_default()), "{name}");
+        }
     }
 }

@@ -7,10 +7,16 @@ use speedmimi_proto::v1;
 use tonic::{Code, Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::attempt::Attempt;
 use super::caller;
+use super::sight::Sight;
 use super::status::{self, Violations};
-use crate::control::audit;
+use crate::control::audit::{self, Deed};
 use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused};
+
+mod asks;
+
+use asks::Asks;
 
 /// Longest `request_id` in bytes.
 const REQUEST_ID: usize = 128;
@@ -25,54 +31,26 @@ pub(super) struct Mutation {
     pub(super) guard: Guard,
     /// Its name, and what tells another call of that name from a repeat.
     named: Option<(String, u64)>,
+    /// What the audit log has to know of it.
+    attempt: Attempt,
 }
-
-/// A request with options of a mutation.
-pub(super) trait Asks: Message + Sized {
-    /// Takes them out.
-    fn take_options(&mut self) -> Option<v1::MutationOptions>;
-}
-
-macro_rules! asks {
-    ($($request:ident),* $(,)?) => {
-        $(impl Asks for v1::$request {
-            fn take_options(&mut self) -> Option<v1::MutationOptions> {
-                self.options.take()
-            }
-        })*
-    };
-}
-
-asks!(
-    AddBackendRequest,
-    AddRouteRequest,
-    AddUpstreamRequest,
-    ApplyConfigRequest,
-    ClearOverlayRequest,
-    DisableBackendRequest,
-    DisconnectBackendRequest,
-    DrainBackendRequest,
-    DrainServerRequest,
-    EnableBackendRequest,
-    KillStreamsRequest,
-    ReloadConfigRequest,
-    RemoveBackendRequest,
-    RemoveRouteRequest,
-    RemoveUpstreamRequest,
-    RollbackConfigRequest,
-    SetLogLevelRequest,
-    UpdateBackendRequest,
-    UpdateRouteRequest,
-    UpdateUpstreamRequest,
-);
 
 impl Mutation {
     /// The call that a request makes, and the rest of the request.
     pub(super) fn open<T: Asks>(verb: &'static str, request: Request<T>, violations: &mut Violations) -> (Self, T) {
-        let by = caller::of(&request);
+        let (by, attempt) = (caller::of(&request), Attempt::of(&request));
         let mut request = request.into_inner();
         let options = request.take_options();
-        (Self::new(verb, by, options, &request, violations), request)
+        let about = request.about();
+        let mutation = Self { attempt, ..Self::new(verb, by, options, &request, violations) };
+        let request_id = mutation.named.as_ref().map_or("", |(request_id, _)| request_id);
+        mutation.attempt.is_about(about, mutation.guard.validate_only, request_id);
+        (mutation, request)
+    }
+
+    /// What the answer shows of secrets.
+    pub(super) fn sight(&self) -> Sight {
+        Sight::of(&self.guard.by)
     }
 
     /// A call of this verb with these options; `rest` is everything else in the request.
@@ -93,7 +71,8 @@ impl Mutation {
             asked.extend_from_slice(format!("\n{verb}\n{}\n{expected_revision:?}", by.who).as_bytes());
             (request_id, xxh3_64(&asked))
         });
-        Self { guard: Guard { by, verb, validate_only, expected_revision, ..Guard::default() }, named }
+        let guard = Guard { by, verb, validate_only, expected_revision, ..Guard::default() };
+        Self { guard, named, attempt: Attempt::default() }
     }
 
     /// Does it, and answers with what `respond` makes of what was done.
@@ -103,9 +82,10 @@ impl Mutation {
         operation: Operation,
         respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
     ) -> Result<Response<R>, Status> {
+        let attempt = self.attempt.clone();
         let (guard, call, respond) = self.split(control, respond);
         let answer = control.perform(operation, guard, call).await;
-        read(control, answer, &*respond)
+        read(control, answer, &*respond, &attempt)
     }
 
     /// Reads the file again, and answers like [`Mutation::perform`].
@@ -114,35 +94,55 @@ impl Mutation {
         control: &Control,
         respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
     ) -> Result<Response<R>, Status> {
+        let attempt = self.attempt.clone();
         let (guard, call, respond) = self.split(control, respond);
         let answer = control.reload(guard, call).await;
-        read(control, answer, &*respond)
+        read(control, answer, &*respond, &attempt)
     }
 
-    /// Does what makes no revision and is not kept: a repeat is answered as the first call was, all the same.
+    /// Does what makes no revision and is not kept: a repeat is answered as the first call was, all the same, and one
+    /// that comes while the first is at work waits for it. Goes on, and is told, though whoever asked for it leaves.
     pub(super) async fn aside<R: Message + Default + 'static>(
         self,
         control: &Control,
-        work: impl Future<Output = Result<R, Status>>,
+        work: impl Future<Output = Result<(R, Deed), Status>> + Send + 'static,
     ) -> Result<Response<R>, Status> {
-        let Self { guard, named } = self;
+        let control = control.clone();
+        let done = tokio::spawn(async move { self.aside_now(&control, work).await });
+        done.await.unwrap_or_else(|_| Err(status::refused(&Refused::Stopping)))
+    }
+
+    async fn aside_now<R: Message + Default + 'static>(
+        self,
+        control: &Control,
+        work: impl Future<Output = Result<(R, Deed), Status>>,
+    ) -> Result<Response<R>, Status> {
+        let Self { guard, named, attempt } = self;
         let call = named.filter(|_| !guard.validate_only).map(|(request_id, fingerprint)| Call {
             request_id,
             fingerprint,
             encode: Arc::new(|_| Vec::new()),
         });
+        let _turn = match &call {
+            Some(call) => Some(control.turn(&call.request_id).await),
+            None => None,
+        };
         if let Some(call) = call.clone()
             && let Some(known) = control.recall(call).await.map_err(|error| status::refused(&error))?
         {
-            return read(control, Ok(known), &|_, _| Err(Status::internal("an answer that was not written")));
+            return read(control, Ok(known), &|_, _| Err(Status::internal("an answer that was not written")), &attempt);
         }
-        let answer = work.await;
-        if let Some(call) = &call {
-            control.remember(call.clone(), write(&answer)).await;
-        }
+        let (answer, deed) =
+            work.await.map_or_else(|refused| (Err(refused), None), |(done, deed)| (Ok(done), Some(deed)));
         let request_id = call.as_ref().map_or("", |call| &call.request_id);
-        let failed = answer.as_ref().err().map(|status| status.message().to_owned());
-        audit::aside(&guard, control.view().store.revision(), failed.as_deref(), request_id);
+        let deed = deed.unwrap_or_else(|| Deed { object: attempt.object(), ..Deed::default() });
+        let failed = answer.as_ref().err().map(Status::message);
+        // Before anything is waited for: it is done, whatever becomes of its answer.
+        audit::aside(&guard, control.view().store.revision(), &deed, failed, request_id);
+        attempt.is_told();
+        if let Some(call) = call {
+            control.remember(call, write(&answer)).await;
+        }
         answer.map(Response::new)
     }
 
@@ -169,7 +169,12 @@ fn read<R: Message + Default + 'static>(
     control: &Control,
     answer: Result<Answer, Refused>,
     respond: &Respond<R>,
+    attempt: &Attempt,
 ) -> Result<Response<R>, Status> {
+    // It was asked, and has said what came of it; unless it is no longer there.
+    if !matches!(answer, Err(Refused::Stopping)) {
+        attempt.is_told();
+    }
     match answer.map_err(|error| status::refused(&error))? {
         Answer::Done(done) => respond(control, &done).map(Response::new),
         Answer::Written(bytes) => parse(&bytes).map(Response::new),

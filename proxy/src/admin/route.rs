@@ -8,6 +8,7 @@ use tonic::{Code, Request, Response, Status};
 use super::entry::{route as entry, source};
 use super::mutation::Mutation;
 use super::page::Page;
+use super::sight::Sight;
 use super::status::Violations;
 use super::{caller, convert, explain};
 use crate::control::{Control, Done};
@@ -23,6 +24,7 @@ impl RouteService for Routes {
         request: Request<v1::ListRoutesRequest>,
     ) -> Result<Response<v1::ListRoutesResponse>, Status> {
         let caller = caller::of(&request);
+        let sight = Sight::of(&caller);
         let v1::ListRoutesRequest { page_size, page_token } = request.into_inner();
         let view = self.0.view();
         let own = |(_, route): &(&String, &Route)| caller.scope.has(&route.upstream);
@@ -31,7 +33,7 @@ impl RouteService for Routes {
         let page = Page::of(&all, page_size, &page_token, |(name, _)| (*name).clone(), &mut violations);
         violations.check()?;
         Ok(Response::new(v1::ListRoutesResponse {
-            routes: page.entries.iter().map(|(name, route)| entry::entry(&view.store, name, route)).collect(),
+            routes: page.entries.iter().map(|(name, route)| entry::entry(&view.store, name, route, sight)).collect(),
             next_page_token: page.next,
             revision: view.store.revision(),
         }))
@@ -49,9 +51,10 @@ impl RouteService for Routes {
         if caller.scope.is_limited() && !view.store.config().routes.get(&name).is_some_and(own) {
             return Err(caller::not_its_own(&caller, &name));
         }
-        let route = entry::entry(&view.store, &name, entry::find(&view.store, &name)?);
+        let sight = Sight::of(&caller);
+        let route = entry::entry(&view.store, &name, entry::find(&view.store, &name)?, sight);
         let object = Object::Route(name);
-        let fields = if explain { source::fields(view.store.layers(), &object) } else { Vec::new() };
+        let fields = if explain { source::fields(view.store.layers(), &object, sight) } else { Vec::new() };
         Ok(Response::new(v1::GetRouteResponse { route: Some(route), fields }))
     }
 
@@ -63,8 +66,9 @@ impl RouteService for Routes {
         let fields = convert::route::fields(route, &mut violations);
         violations.check()?;
         let change = Change::Add { object: Object::Route(name.clone()), fields };
+        let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
-            Ok(v1::AddRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name)?) })
+            Ok(v1::AddRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name, sight)?) })
         };
         mutation.perform(&self.0, change.into(), respond).await
     }
@@ -81,8 +85,12 @@ impl RouteService for Routes {
         let fields = convert::route::edits(route, update_mask, &mut violations);
         violations.check()?;
         let change = Change::Update { object: Object::Route(name.clone()), fields };
+        let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
-            Ok(v1::UpdateRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name)?) })
+            Ok(v1::UpdateRouteResponse {
+                revision: done.revision,
+                route: Some(entry::named(&done.store, &name, sight)?),
+            })
         };
         mutation.perform(&self.0, change.into(), respond).await
     }
@@ -97,8 +105,12 @@ impl RouteService for Routes {
         convert::needed("route", &name, &mut violations);
         violations.check()?;
         let change = Change::Remove { object: Object::Route(name.clone()), cascade: false };
+        let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
-            Ok(v1::RemoveRouteResponse { revision: done.revision, route: Some(entry::named(&done.before, &name)?) })
+            Ok(v1::RemoveRouteResponse {
+                revision: done.revision,
+                route: Some(entry::named(&done.before, &name, sight)?),
+            })
         };
         mutation.perform(&self.0, change.into(), respond).await
     }

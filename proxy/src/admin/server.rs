@@ -12,6 +12,7 @@ use super::mutation::Mutation;
 use super::status::Violations;
 use super::watch::{self, Stream};
 use super::{caller, convert, entry, stream};
+use crate::control::audit::{Deed, LOG_LEVEL, SERVER};
 use crate::control::{Control, Phase};
 
 /// What the process is, as it was started.
@@ -96,9 +97,10 @@ impl ServerService for Server {
         let level = read_level(level, reset, &mut violations);
         let ttl = read_ttl(ttl, reset, &mut violations);
         violations.check()?;
-        let work = async {
-            let levels = self.control.log_level();
-            let (before, _) = levels.in_force();
+        let control = self.control.clone();
+        let work = async move {
+            let levels = control.log_level();
+            let (before, was_until) = levels.in_force();
             let (level, until) = match (level, guard.validate_only) {
                 (Some(level), true) => (level, Some(SystemTime::now() + ttl)),
                 (Some(level), false) => (level, Some(levels.set(level, ttl, &guard.by))),
@@ -108,11 +110,17 @@ impl ServerService for Server {
                     (levels.configured(), None)
                 }
             };
-            Ok(v1::SetLogLevelResponse {
+            let deed = Deed {
+                object: LOG_LEVEL.into(),
+                before: level_in_words(before, was_until),
+                after: level_in_words(level, until),
+            };
+            let answer = v1::SetLogLevelResponse {
                 level: wire_level(level).into(),
                 until: until.map(Into::into),
                 before: wire_level(before).into(),
-            })
+            };
+            Ok((answer, deed))
         };
         mutation.aside(&self.control, work).await
     }
@@ -131,13 +139,14 @@ impl ServerService for Server {
             violations.push("now", "waits for nothing; leave graceful_timeout out");
         }
         violations.check()?;
-        let control = &self.control;
-        let work = async {
+        let control = self.control.clone();
+        let work = async move {
             let lifecycle = control.lifecycle();
             let default = || control.view().store.config().server.graceful_timeout;
             let patience = if now { Duration::ZERO } else { given.unwrap_or_else(default) };
             let live = control.live();
             let active: u64 = live.workers().iter().map(|cells| cells.active.get()).sum();
+            let was = lifecycle.stopping().map(|stopping| moment(stopping.deadline));
             let (deadline, was_draining) = if guard.validate_only {
                 let known = lifecycle.stopping().filter(|_| !now);
                 let asked = Instant::now() + patience;
@@ -155,15 +164,29 @@ impl ServerService for Server {
                 );
                 (stopping.deadline, before)
             };
-            Ok(v1::DrainServerResponse {
+            let draining = |until: &prost_types::Timestamp| format!("draining until {until}");
+            let deadline = moment(deadline);
+            let deed = Deed {
+                object: SERVER.into(),
+                before: format!("{}, active={active}", was.as_ref().map_or("serving".to_owned(), draining)),
+                after: draining(&deadline),
+            };
+            let answer = v1::DrainServerResponse {
                 active: u32::try_from(active).unwrap_or(u32::MAX),
                 connections: live.connections.load(Ordering::Relaxed),
-                deadline: Some(moment(deadline)),
+                deadline: Some(deadline),
                 was_draining,
-            })
+            };
+            Ok((answer, deed))
         };
-        mutation.aside(control, work).await
+        mutation.aside(&self.control, work).await
     }
+}
+
+/// A level, and until when, as the audit log tells it.
+fn level_in_words(level: Level, until: Option<SystemTime>) -> String {
+    let word = wire_level(level).as_str_name().trim_start_matches("LOG_LEVEL_").to_ascii_lowercase();
+    until.map_or_else(|| word.clone(), |until| format!("{word} until {}", prost_types::Timestamp::from(until)))
 }
 
 /// What becomes of changes when the process ends, for people.

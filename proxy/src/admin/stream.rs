@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use super::mutation::Mutation;
 use super::status::{self, Violations};
 use super::{caller, convert, entry};
+use crate::control::audit::{Deed, STREAMS};
 use crate::control::streams::{Stream, StreamFilter, StreamId};
 use crate::control::{Caller, Control};
 use crate::protocol::Protocol;
@@ -66,14 +67,19 @@ impl StreamService for Streams {
         }
         violations.check()?;
         let only = mutation.guard.validate_only;
-        let work = async {
+        let control = self.0.clone();
+        let work = async move {
+            let object = format!("{STREAMS} {filter}");
+            let in_flight: u64 = control.live().workers().iter().map(|cells| cells.active.get()).sum();
             let found = match only {
-                true => self.0.streams(filter, None, show, &by).await,
-                false => self.0.kill_streams(filter, show, &by).await,
+                true => control.streams(filter, None, show, &by).await,
+                false => control.kill_streams(filter, show, &by).await,
             };
             let found = found.map_err(|crowded| status::crowded(&crowded))?;
+            let before = format!("in_flight={in_flight}");
+            let after = format!("{}={}", if only { "fitting" } else { "killed" }, found.total);
             let streams = found.streams.iter().map(wire).collect();
-            Ok(v1::KillStreamsResponse { killed: found.total, streams })
+            Ok((v1::KillStreamsResponse { killed: found.total, streams }, Deed { object, before, after }))
         };
         mutation.aside(&self.0, work).await
     }

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::entry::{source, upstream as entry};
 use super::mutation::Mutation;
 use super::page::Page;
+use super::sight::Sight;
 use super::status::Violations;
 use super::{caller, convert};
 use crate::control::{Control, Done};
@@ -41,13 +42,13 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::GetUpstreamRequest>,
     ) -> Result<Response<v1::GetUpstreamResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        let sight = Sight::of(&caller::on(&self.0, &request, &request.get_ref().upstream)?);
         let v1::GetUpstreamRequest { upstream, explain } = request.into_inner();
         let name = convert::upstream_name(&upstream);
         let view = self.0.view();
         let upstream = entry::entry(&self.0, &view.store, name, entry::find(&view.store, name)?);
         let object = Object::Upstream(name.to_owned());
-        let fields = if explain { source::fields(view.store.layers(), &object) } else { Vec::new() };
+        let fields = if explain { source::fields(view.store.layers(), &object, sight) } else { Vec::new() };
         Ok(Response::new(v1::GetUpstreamResponse { upstream: Some(upstream), fields }))
     }
 

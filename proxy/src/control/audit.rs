@@ -6,24 +6,32 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use speedmimi_model::{Change, Difference, Object, Selector};
+use speedmimi_model::{Change, Difference, Object, Selector, hide};
 
 use super::caller::Caller;
 use super::error::Refused;
 use super::operation::{Done, Operation};
-use super::store::Guard;
+use super::store::{Admin, Guard};
 
 /// The target of its lines.
 pub const TARGET: &str = "audit";
 /// Longest value of a field, in bytes.
 const LONGEST: usize = 1024;
+/// The object of what is about the whole configuration.
+pub const EVERYTHING: &str = "configuration";
+/// The object of what is about how much the log says.
+pub const LOG_LEVEL: &str = "log.level";
+/// The object of what is about the process.
+pub const SERVER: &str = "server";
+/// The object of what is about exchanges, before what tells which ones.
+pub const STREAMS: &str = "streams";
 
 /// A line.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     /// Who asked, from where, and for which verb.
     pub by: &'a Caller,
-    /// What it is about: `backends.default.b1`; empty for everything.
+    /// What it is about: `backend default/b1`, [`EVERYTHING`].
     pub object: &'a str,
     /// The fields that were changed, as they were.
     pub before: &'a str,
@@ -53,6 +61,17 @@ pub fn write(line: Line<'_>) {
             "audit"
         ),
     }
+}
+
+/// What a call did that makes no revision, in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deed {
+    /// What it was done to.
+    pub object: String,
+    /// How it was.
+    pub before: String,
+    /// How it is.
+    pub after: String,
 }
 
 /// Why a call was not let in.
@@ -115,22 +134,23 @@ pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Do
     };
     let values = match (operation, result) {
         (_, Err(_)) => Default::default(),
-        (Operation::Disconnect { .. }, Ok(done)) => [String::new(), format!("disconnected, cut={}", done.cut)],
-        (Operation::Drain { plan, .. }, Ok(done)) => {
-            [String::new(), if done.attached { "draining already".to_owned() } else { format!("draining, {plan:?}") }]
+        (Operation::Disconnect { upstream, id, .. }, Ok(done)) => {
+            let [before, after] = admin_states(done, upstream, id).map(admin_state);
+            [before, format!("{after}, {} exchanges ended", done.cut)]
         }
-        (_, Ok(done)) => values(&done.differences()),
+        (Operation::Drain { upstream, id, .. }, Ok(done)) => drain(done, upstream, id),
+        (_, Ok(done)) => changes(done),
     };
     outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
 }
 
 /// The line of what makes no revision, at this one; or of why it was not done.
-pub fn aside(guard: &Guard, revision: u64, failed: Option<&str>, request_id: &str) {
+pub fn aside(guard: &Guard, revision: u64, deed: &Deed, failed: Option<&str>, request_id: &str) {
     write(Line {
         by: &guard.by,
-        object: "",
-        before: "",
-        after: "",
+        object: &deed.object,
+        before: &deed.before,
+        after: &deed.after,
         result: failed.map_or(Ok(revision), |error| Err(("refused", error))),
         validate_only: guard.validate_only,
         request_id,
@@ -146,7 +166,7 @@ pub(super) fn started(by: &Caller, revision: u64, differences: &[Difference]) {
 
 /// The line of a file that could not be read again.
 pub(super) fn unread(guard: &Guard, error: &Refused, request_id: &str) {
-    outcome(guard, "", Err(error), Default::default(), request_id);
+    outcome(guard, EVERYTHING, Err(error), Default::default(), request_id);
 }
 
 fn outcome(guard: &Guard, object: &str, result: Result<u64, &Refused>, [before, after]: [String; 2], request_id: &str) {
@@ -169,7 +189,7 @@ fn about(operation: &Operation) -> String {
         Operation::Disconnect { upstream, id, .. } | Operation::Drain { upstream, id, .. } => {
             return Object::backend(upstream, id).to_string();
         }
-        Operation::Plan(_) | Operation::Reload { .. } | Operation::Rollback(_) => return String::new(),
+        Operation::Plan(_) | Operation::Reload { .. } | Operation::Rollback(_) => return EVERYTHING.into(),
     };
     match &**change {
         Change::Add { object, .. } | Change::Update { object, .. } | Change::Remove { object, .. } => {
@@ -177,20 +197,71 @@ fn about(operation: &Operation) -> String {
         }
         Change::Clear(Selector::Object(object)) => object.to_string(),
         Change::Clear(Selector::Field(object, field)) => format!("{object} {field}"),
-        Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => String::new(),
+        Change::Clear(Selector::All) | Change::Apply(_) | Change::Restore(_) => EVERYTHING.into(),
     }
 }
 
-/// The values before and after, `key=value` each, as long as they fit.
+/// What operators wanted of a backend before, and what they want now; none where there is no such backend.
+fn admin_states(done: &Done, upstream: &str, id: &str) -> [Option<Admin>; 2] {
+    [&done.before, &done.store].map(|store| {
+        let backend = store.config().backend(upstream, id)?;
+        Some(store.admin_of(upstream, backend))
+    })
+}
+
+fn admin_state(admin: Option<Admin>) -> String {
+    match admin {
+        Some(Admin::Enabled) => "admin_state=enabled",
+        Some(Admin::Disabled) => "admin_state=disabled",
+        Some(Admin::Draining) => "admin_state=draining",
+        None => "",
+    }
+    .to_owned()
+}
+
+/// How a backend was, and with what in mind it drains now.
+fn drain(done: &Done, upstream: &str, id: &str) -> [String; 2] {
+    let [before, after] = [&done.before, &done.store].map(|store| match store.drain_of(upstream, id) {
+        Some(drain) => format!("admin_state=draining, {drain}"),
+        None => {
+            let backend = store.config().backend(upstream, id);
+            admin_state(backend.map(|backend| store.admin_of(upstream, backend)))
+        }
+    });
+    // Who looks on changes nothing, and is put down with what is so.
+    [before, if done.attached { format!("{after}, as before") } else { after }]
+}
+
+/// What a change made of the configuration, and of what operators want of a backend where that is no part of it.
+fn changes(done: &Done) -> [String; 2] {
+    let differences = done.differences();
+    let [mut before, mut after] = values(&differences);
+    if let Some(Object::Backend { upstream, id }) = &done.object
+        && !differences.iter().any(|one| one.field == "active")
+        && let [Some(was), Some(is)] = admin_states(done, upstream, id)
+        && was != is
+    {
+        for (text, admin) in [(&mut before, was), (&mut after, is)] {
+            let separator = if text.is_empty() { "" } else { " " };
+            let _ = write!(text, "{separator}{}", admin_state(Some(admin)));
+        }
+    }
+    let [was, is] = [done.before.revision(), done.store.revision()];
+    if before.is_empty() && after.is_empty() && was != is {
+        // What is in force already can be pinned over the file, or let go.
+        return [format!("revision={was}"), format!("revision={is}, with the same values in force")];
+    }
+    [before, after]
+}
+
+/// The values before and after, `key=value` each, as long as they fit; no secrets, whoever is to read it.
 fn values(differences: &[Difference]) -> [String; 2] {
     let side = |value: fn(&Difference) -> Option<&Value>| {
         let mut text = String::new();
         for difference in differences {
-            let Some(value) = value(difference) else { continue };
+            let Some(mut value) = value(difference).cloned() else { continue };
             let separator = if text.is_empty() { "" } else { " " };
-            // What headers carry is nobody's to read.
-            let secret = difference.path.split('.').any(|key| key == "headers");
-            let value = if secret { "***".to_owned() } else { value.to_string() };
+            hide(&difference.path, &mut value);
             let _ = write!(text, "{separator}{}={value}", difference.path);
             if text.len() > LONGEST {
                 break;
@@ -242,7 +313,7 @@ mod tests {
         let found =
             [differs("headers.request.set.x-key", Some("hunter2"), None), differs("upstream", Some("a"), Some("b"))];
         let [before, after] = values(&found);
-        let told = "routing.r.headers.request.set.x-key=*** routing.r.upstream=\"a\"";
+        let told = "routing.r.headers.request.set.x-key=\"***\" routing.r.upstream=\"a\"";
         assert_eq!((before.as_str(), after.as_str()), (told, "routing.r.upstream=\"b\""));
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 mod running;
+mod words;
 
 pub(super) use running::Running;
 

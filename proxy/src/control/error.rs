@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use speedmimi_model::{ChangeError, Faults, Object, ReloadError};
+use speedmimi_model::{ChangeError, Fault, Faults, Object, ReloadError};
 
 use super::persist::StoreError;
 use crate::access::AccessError;
@@ -94,8 +94,8 @@ pub enum LoadError {
         /// What the system said.
         error: String,
     },
-    /// It is not valid.
-    #[error("{}", faults.render(path, text, false).trim_end())]
+    /// It is not valid. Said without the lines at fault, which may hold secrets: this goes into logs.
+    #[error("{}", places(path, faults))]
     Faults {
         /// Which file.
         path: String,
@@ -104,4 +104,40 @@ pub enum LoadError {
         /// Everything that is wrong with it.
         faults: Faults,
     },
+}
+
+impl LoadError {
+    /// With the lines at fault, for whoever starts the process and has the file.
+    pub fn with_lines(&self) -> String {
+        match self {
+            Self::Faults { path, text, faults } => faults.render(path, text, false).trim_end().to_owned(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Each fault as `FILE:LINE:COLUMN: KEY: what`.
+fn places(path: &str, faults: &Faults) -> String {
+    let place = |fault: &Fault| {
+        let Fault { path: key, message, line, column } = fault;
+        let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        format!("{path}:{line}:{column}: {key}{message}")
+    };
+    faults.0.iter().map(place).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_file_has_none_of_its_lines() {
+        let text = "routing:\n  all:\n    headers: {request: {set: {Authorization: \"Bearer s3cr3t\\n\"}}}\n";
+        let faults = speedmimi_model::parse("f", text).expect_err("a line end in a header");
+        let error = LoadError::Faults { path: "f".into(), text: text.into(), faults };
+        let told = error.to_string();
+        assert!(told.contains("f:3:") && told.contains("headers.request.set.Authorization: "), "{told}");
+        assert!(!told.contains("s3cr3t") && !told.contains('\n'), "{told}");
+        assert!(error.with_lines().contains("s3cr3t"), "whoever has the file is shown where");
+    }
 }

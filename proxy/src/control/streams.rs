@@ -103,7 +103,7 @@ impl Control {
 
     /// Ends the exchanges that fit, and resolves once they have ended; shows at most `show` of them.
     pub async fn kill_streams(&self, filter: StreamFilter, show: usize, by: &Caller) -> Result<Streams, Crowded> {
-        let said = format!("{filter:?}");
+        let said = filter.to_string();
         let killed = self.ask_workers(filter, None, show, StreamAction::Kill, by).await?;
         let (who, from) = (&*by.who, &*by.from);
         tracing::info!(who, from, killed = killed.total, filter = said, "exchanges were ended through the API");
@@ -113,7 +113,7 @@ impl Control {
     /// Who would be picked by that worker now, and why.
     pub async fn explain(&self, worker: usize, question: Question, by: &Caller) -> Result<Explained, ExplainError> {
         let Some(mailboxes) = self.shared.mailboxes.get() else { return Err(ExplainError::Stopping) };
-        let _turn = self.shared.turns.wait(by).await?;
+        let _turn = self.shared.askers.wait(by).await?;
         let answer = mailboxes.ask(worker, |reply| Message::Explain(Box::new(question), reply)).await;
         Ok(answer.ok_or(ExplainError::Stopping)??)
     }
@@ -127,7 +127,7 @@ impl Control {
         by: &Caller,
     ) -> Result<Streams, Crowded> {
         let Some(mailboxes) = self.shared.mailboxes.get() else { return Ok(Streams::default()) };
-        let _turn = self.shared.turns.wait(by).await?;
+        let _turn = self.shared.askers.wait(by).await?;
         // Gathered here, once for all workers: their time is that of traffic.
         let backends: Backends = self.live().backends().into_iter().map(|backend| (backend.uid, backend)).collect();
         let query = Arc::new(StreamQuery { filter, after, limit, action, backends });

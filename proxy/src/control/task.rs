@@ -18,6 +18,7 @@ use super::persist::StoreError;
 use super::publish::{self, Publisher};
 use super::resolve::{self, Found, Name, Names, Resolver};
 use super::store::Store;
+use super::turns::Turns;
 use super::view::View;
 use super::{Command, Control, Lifecycle, QUEUE, Refused, Shared};
 use crate::live::Live;
@@ -103,7 +104,8 @@ impl Controller {
             mailboxes: OnceLock::new(),
             log_level: Arc::default(),
             reloading: tokio::sync::Mutex::new(()),
-            turns: super::streams::Turns::default(),
+            askers: super::streams::Turns::default(),
+            turns: Turns::default(),
             access: OnceLock::new(),
         });
         let drains = drain::Running::new(sender.downgrade(), feed);

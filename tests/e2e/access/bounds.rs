@@ -9,7 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
 
-use super::roles::Raw;
+use super::bench::Raw;
 use super::{folder, speedctl, start};
 use crate::harness::{Config, PATIENCE, Proxy, eventually, named, pss_kib, refused, write_secret};
 

@@ -22,6 +22,11 @@ pub enum Mutation {
     Clear(ClearOverlayRequest),
     Apply(ApplyConfigRequest),
     Rollback(RollbackConfigRequest),
+    Drain(DrainBackendRequest),
+    Disconnect(DisconnectBackendRequest),
+    Reload(ReloadConfigRequest),
+    Kill(KillStreamsRequest),
+    LogLevel(SetLogLevelRequest),
 }
 
 /// A document to apply; valid over the configurations of these tests.
@@ -35,7 +40,7 @@ impl Mutation {
         let backend_id = ["a", "b", "c", "d"][dice.between(0, 4) as usize].to_owned();
         let route = ["r1", "r2"][dice.between(0, 2) as usize].to_owned();
         let number = dice.between(1, 1000) as u32;
-        match dice.between(0, 24) {
+        match dice.between(0, 30) {
             0..=3 => Self::AddBackend(AddBackendRequest {
                 upstream,
                 backend: Some(Backend {
@@ -100,6 +105,23 @@ impl Mutation {
                 ..ClearOverlayRequest::default()
             }),
             22 => Self::Apply(ApplyConfigRequest { document: DOCUMENT.into(), options: None }),
+            24 => Self::Drain(DrainBackendRequest { upstream, backend_id, ..DrainBackendRequest::default() }),
+            25 => Self::Disconnect(DisconnectBackendRequest {
+                upstream,
+                backend_id,
+                keep_enabled: number.is_multiple_of(2),
+                options: None,
+            }),
+            26 => Self::Reload(ReloadConfigRequest::default()),
+            27 => Self::Kill(KillStreamsRequest {
+                filter: Some(StreamFilter { upstream, ..StreamFilter::default() }),
+                ..KillStreamsRequest::default()
+            }),
+            28 => Self::LogLevel(SetLogLevelRequest {
+                level: LogLevel::Debug.into(),
+                ttl: Some(prost_types::Duration { seconds: i64::from(number), nanos: 0 }),
+                ..SetLogLevelRequest::default()
+            }),
             _ => Self::Rollback(RollbackConfigRequest { revision: u64::from(number % 40), options: None }),
         }
     }
@@ -129,6 +151,18 @@ impl Mutation {
             Self::Clear(request) => send!(request, config.clear_overlay),
             Self::Apply(request) => send!(request, config.apply_config),
             Self::Rollback(request) => send!(request, config.rollback_config),
+            Self::Disconnect(request) => send!(request, backends.disconnect_backend),
+            Self::Reload(request) => send!(request, config.reload_config),
+            Self::Kill(request) => send!(request, streams.kill_streams),
+            Self::LogLevel(request) => send!(request, server.set_log_level),
+            Self::Drain(request) => {
+                let mut request = request.clone();
+                request.options = options;
+                let mut progress = management.call(management.backends().drain_backend(request))?;
+                let first = management.call(async { progress.message().await.map(tonic::Response::new) })?;
+                // How far it is depends on when it is asked; that it was begun does not.
+                Ok(format!("it answers: {}", first.is_some()))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use speedmimi_proto::v1;
 use tonic::Status;
 
+use crate::admin::sight::Sight;
 use crate::admin::status::{self, Violations};
 use crate::control::{Control, Revision};
 
@@ -15,6 +16,7 @@ const PAGE: (u32, u32) = (100, 1000);
 pub(super) async fn list(
     control: &Control,
     request: &v1::ListRevisionsRequest,
+    sight: Sight,
 ) -> Result<v1::ListRevisionsResponse, Status> {
     let mut violations = Violations::default();
     let (usual, most) = PAGE;
@@ -44,13 +46,17 @@ pub(super) async fn list(
         Some(last) if more => last.revision.to_string(),
         _ => String::new(),
     };
-    Ok(v1::ListRevisionsResponse { revisions: found.into_iter().map(revision).collect(), next_page_token })
+    Ok(v1::ListRevisionsResponse {
+        revisions: found.into_iter().map(|found| revision(found, sight)).collect(),
+        next_page_token,
+    })
 }
 
-fn revision(found: Revision) -> v1::Revision {
+fn revision(found: Revision, sight: Sight) -> v1::Revision {
     let difference = |(path, before, after): (String, Option<serde_json::Value>, Option<serde_json::Value>)| {
-        let told = |value: serde_json::Value| value.to_string();
-        v1::Difference { path, before: before.map(told), after: after.map(told) }
+        let told = |value: serde_json::Value| sight.text(&path, value);
+        let (before, after) = (before.map(told), after.map(told));
+        v1::Difference { path, before, after }
     };
     v1::Revision {
         revision: found.revision,

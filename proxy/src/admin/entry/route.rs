@@ -5,6 +5,7 @@ use speedmimi_proto::v1;
 use tonic::Status;
 
 use super::{duration, load_balancer};
+use crate::admin::sight::Sight;
 use crate::admin::status;
 use crate::control::Store;
 
@@ -15,14 +16,14 @@ pub(in crate::admin) fn find<'a>(store: &'a Store, name: &str) -> Result<&'a Rou
 }
 
 /// The entry of a route of a store.
-pub(in crate::admin) fn entry(store: &Store, name: &str, route: &Route) -> v1::RouteEntry {
+pub(in crate::admin) fn entry(store: &Store, name: &str, route: &Route, sight: Sight) -> v1::RouteEntry {
     let revision = store.revision_of(&Object::Route(name.to_owned()));
-    v1::RouteEntry { route: Some(configured(name, route)), revision }
+    v1::RouteEntry { route: Some(configured(name, &sight.route(route))), revision }
 }
 
 /// The entry of the route of this name.
-pub(in crate::admin) fn named(store: &Store, name: &str) -> Result<v1::RouteEntry, Status> {
-    Ok(entry(store, name, find(store, name)?))
+pub(in crate::admin) fn named(store: &Store, name: &str, sight: Sight) -> Result<v1::RouteEntry, Status> {
+    Ok(entry(store, name, find(store, name)?, sight))
 }
 
 fn configured(name: &str, route: &Route) -> v1::Route {

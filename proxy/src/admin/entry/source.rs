@@ -5,12 +5,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use speedmimi_model::{Difference, Entry, Explained, Layer, Layers, Object, Origin, Presence};
 use speedmimi_proto::v1;
 
+use crate::admin::sight::Sight;
+
 /// Every field of an object, with its layer.
-pub(in crate::admin) fn fields(layers: &Layers, object: &Object) -> Vec<v1::FieldSource> {
-    layers.explain(object).into_iter().map(field).collect()
+pub(in crate::admin) fn fields(layers: &Layers, object: &Object, sight: Sight) -> Vec<v1::FieldSource> {
+    layers.explain(object).into_iter().map(|explained| field(object, explained, sight)).collect()
 }
 
-fn field(explained: Explained) -> v1::FieldSource {
+fn field(object: &Object, explained: Explained, sight: Sight) -> v1::FieldSource {
+    let key = key(object, &explained.field);
     let layer = match explained.layer {
         Layer::Default => v1::Layer::Default,
         Layer::File => v1::Layer::File,
@@ -19,20 +22,20 @@ fn field(explained: Explained) -> v1::FieldSource {
     let file_value = explained.file_value.filter(|_| explained.layer == Layer::Overlay);
     v1::FieldSource {
         field: explained.field,
-        value: explained.value.to_string(),
+        value: sight.text(&key, explained.value),
         layer: layer.into(),
         origin: explained.origin.as_ref().map(origin),
-        file_value: file_value.map(|value| value.to_string()),
+        file_value: file_value.map(|value| sight.text(&key, value)),
         conflict: explained.contradicted,
     }
 }
 
 /// Everything that lies over the file.
-pub(in crate::admin) fn overlay(layers: &Layers) -> Vec<v1::OverlayEntry> {
-    layers.overlay().entries().map(|(object, entry)| overlay_entry(layers, object, entry)).collect()
+pub(in crate::admin) fn overlay(layers: &Layers, sight: Sight) -> Vec<v1::OverlayEntry> {
+    layers.overlay().entries().map(|(object, entry)| overlay_entry(layers, object, entry, sight)).collect()
 }
 
-fn overlay_entry(layers: &Layers, object: &Object, entry: &Entry) -> v1::OverlayEntry {
+fn overlay_entry(layers: &Layers, object: &Object, entry: &Entry, sight: Sight) -> v1::OverlayEntry {
     let kind = match entry.presence {
         Presence::Added { .. } => v1::OverlayKind::Added,
         Presence::Patched => v1::OverlayKind::Changed,
@@ -42,9 +45,9 @@ fn overlay_entry(layers: &Layers, object: &Object, entry: &Entry) -> v1::Overlay
     let explained = if entry.parked.is_none() { layers.explain(object) } else { Vec::new() };
     let held = |(name, held): (&String, &speedmimi_model::Held)| {
         let known = explained.iter().find(|explained| explained.field == *name && explained.layer == Layer::Overlay);
-        known.cloned().map(field).unwrap_or_else(|| v1::FieldSource {
+        known.cloned().map(|explained| field(object, explained, sight)).unwrap_or_else(|| v1::FieldSource {
             field: name.clone(),
-            value: held.value.to_string(),
+            value: sight.text(&key(object, name), held.value.clone()),
             layer: v1::Layer::Overlay.into(),
             origin: Some(origin(&held.origin)),
             file_value: None,
@@ -71,12 +74,16 @@ pub(in crate::admin) fn path(object: &Object) -> String {
     }
 }
 
+fn key(object: &Object, field: &str) -> String {
+    format!("{}.{field}", path(object))
+}
+
 /// What differs.
-pub(in crate::admin) fn differences(differences: Vec<Difference>) -> Vec<v1::Difference> {
+pub(in crate::admin) fn differences(differences: Vec<Difference>, sight: Sight) -> Vec<v1::Difference> {
     let difference = |difference: Difference| v1::Difference {
+        before: difference.old.map(|value| sight.text(&difference.path, value)),
+        after: difference.new.map(|value| sight.text(&difference.path, value)),
         path: difference.path,
-        before: difference.old.map(|value| value.to_string()),
-        after: difference.new.map(|value| value.to_string()),
     };
     differences.into_iter().map(difference).collect()
 }

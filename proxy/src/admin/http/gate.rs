@@ -29,6 +29,8 @@ pub(super) async fn pass(
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     if !host.is_some_and(own) {
         let message = "Host must be an IP address, localhost, or a name of the certificate";
+        let caller = Caller { from: peer.from.clone(), ..Caller::nobody() };
+        audit::barred(&caller, request.uri().path(), "", Barred::PermissionDenied, message);
         return Ok(refuse(StatusCode::MISDIRECTED_REQUEST, "HOST", message));
     }
     if let Err(refusal) = browser::check(request.method(), request.headers(), own) {

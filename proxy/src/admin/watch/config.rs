@@ -9,6 +9,7 @@ use tonic::Status;
 use super::revisions::{Begin, Teller, Told, run};
 use super::{PART, Stream};
 use crate::admin::entry::source;
+use crate::admin::sight::Sight;
 use crate::admin::status::Violations;
 use crate::control::feed::{Record, Touched};
 use crate::control::{Caller, Control, View};
@@ -22,11 +23,11 @@ pub(in crate::admin) fn watch(
     let mut violations = Violations::default();
     let begin = Begin::new(request.watch, &mut violations);
     violations.check()?;
-    run(control, by, begin, Keys)
+    run(control, by, begin, Keys(Sight::of(by)))
 }
 
-/// All keys of the configuration.
-struct Keys;
+/// All keys of the configuration, as a caller sees them.
+struct Keys(Sight);
 
 impl Teller for Keys {
     type Message = v1::WatchConfigResponse;
@@ -39,7 +40,7 @@ impl Teller for Keys {
                 next = Some(at);
                 break;
             }
-            let keys = source::differences(piece.leaves());
+            let keys = source::differences(piece.leaves(), self.0);
             bytes += keys.iter().map(v1::Difference::encoded_len).sum::<usize>();
             part.differences.extend(keys);
         }
@@ -53,7 +54,7 @@ impl Teller for Keys {
         let event = v1::ConfigEvent {
             origin: Some(v1::Origin { who: by.who.to_string(), at: Some((*at).into()), revision: *revision }),
             objects: objects.iter().map(|(object, _)| source::path(object)).collect(),
-            differences: source::differences(differences.clone()),
+            differences: source::differences(differences.clone(), self.0),
         };
         Told::Message(message(instance, *revision, Message::Event(event)))
     }

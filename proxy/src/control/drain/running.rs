@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOKS_AN_AGE: u32 = 10;
 /// Between two tries of what is to be done at the end, while the state cannot be written.
 const RETRY: Duration = Duration::from_secs(2);
+/// What whoever began a drain asked for, which is still what happens at its end.
+const VERB: &str = "speedmimi.v1.BackendService/DrainBackend";
 /// When to look where nothing is draining.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -220,8 +222,7 @@ impl One {
             return;
         }
         // Whoever enables it in this moment wins: the revision is another then.
-        let by =
-            Caller { who: drain.by.as_str().into(), from: "drain".into(), asks: "DrainBackend", ..Caller::default() };
+        let by = Caller { who: drain.by.as_str().into(), from: "drain".into(), asks: VERB, ..Caller::default() };
         let guard = Guard {
             by,
             verb: "DrainBackend",

@@ -12,6 +12,8 @@ use ipnet::IpNet;
 use crate::live::BackendRef;
 use crate::protocol::Protocol;
 
+mod words;
+
 /// Names one exchange of this process and never another: the worker that carries it, and its number there. Ordered as
 /// lists are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
