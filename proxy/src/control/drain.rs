@@ -6,8 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+mod board;
 mod running;
 
+pub(super) use board::Board;
+pub use board::Cut;
 pub(super) use running::Running;
 
 /// Backends that are draining, by upstream and id.

@@ -93,6 +93,7 @@ impl Controller {
             reports: parking_lot::Mutex::default(),
             findings: publisher.findings(),
             feed: feed.clone(),
+            kept_out: Arc::default(),
             file,
             home: journal.home(),
             mailboxes: OnceLock::new(),
@@ -100,7 +101,7 @@ impl Controller {
             reloading: tokio::sync::Mutex::new(()),
             access: OnceLock::new(),
         });
-        let drains = drain::Running::new(sender.downgrade(), feed);
+        let drains = drain::Running::new(sender.downgrade(), feed, shared.kept_out.clone());
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
         let waiting = VecDeque::new();
