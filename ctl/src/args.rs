@@ -27,7 +27,7 @@ pub(crate) use config::{ConfigVerb, DocumentFormat, LayerName};
 pub(crate) use explain::ExplainArguments;
 pub(crate) use policy::{CheckFields, CheckType, TimeoutFields};
 pub(crate) use route::{HeaderFields, RouteFields, RouteVerb, UpdateRouteArguments};
-pub(crate) use server::{LogLevel, ServerVerb};
+pub(crate) use server::{Act, LogLevel, ServerVerb};
 pub(crate) use stats::{StatsVerb, WatchArguments};
 pub(crate) use stream::{FilterArguments, Protocol, StreamVerb};
 pub(crate) use upstream::{UpdateUpstreamArguments, UpstreamFields, UpstreamVerb};

@@ -12,17 +12,17 @@ use speedmimi_proto::v1::stream_service_client::StreamServiceClient;
 use speedmimi_proto::v1::upstream_service_client::UpstreamServiceClient;
 use speedmimi_proto::v1::{
     BackendEntry, GetBackendRequest, GetUpstreamRequest, ListBackendsRequest, ListBackendsResponse, ListRoutesRequest,
-    ListRoutesResponse, ListStreamsResponse, ListUpstreamsRequest, ListUpstreamsResponse, UpstreamEntry,
+    ListRoutesResponse, ListStreamsRequest, ListStreamsResponse, ListUpstreamsRequest, ListUpstreamsResponse,
+    UpstreamEntry,
 };
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint as Transport};
 use tonic::{Response, Status};
 
-use crate::args::{FilterArguments, Global};
+use crate::args::Global;
 use crate::credentials::Bearer;
 use crate::failure::{Failure, root};
 use crate::name::BackendName;
-use crate::request;
 
 /// What calls go through: the connection, and the token on each of them.
 pub(crate) type Wire = InterceptedService<Channel, Bearer>;
@@ -154,10 +154,11 @@ impl Client {
     }
 
     /// Every exchange that fits, as one answer.
-    pub(crate) async fn all_streams(&self, filter: &FilterArguments) -> Result<ListStreamsResponse, Failure> {
+    pub(crate) async fn all_streams(&self, request: &ListStreamsRequest) -> Result<ListStreamsResponse, Failure> {
         let mut whole = ListStreamsResponse::default();
         let all = async |page_token| {
-            let page = self.answer(self.streams().list_streams(request::stream::list(filter, page_token))).await?;
+            let request = ListStreamsRequest { page_token, ..request.clone() };
+            let page = self.answer(self.streams().list_streams(request)).await?;
             whole.streams.extend(page.streams);
             whole.total = page.total;
             Ok(page.next_page_token)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::printer::clean;
+use crate::printer::{clean, clean_lines};
 
 mod trust;
 
@@ -40,6 +40,8 @@ pub(crate) enum Failure {
         reason: String,
         /// What helps.
         hint: String,
+        /// It is the proxy that does not want us.
+        refused: bool,
     },
     /// No answer in time.
     #[error("no answer from {endpoint} within {timeout:?}")]
@@ -125,14 +127,15 @@ impl Failure {
         match self {
             Self::Closed => 0,
             Self::Incomplete { .. }
-            | Self::Untrusted { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
             | Self::Format(_)
             | Self::Unfinished(_)
             | Self::System(_) => 1,
             Self::Usage { .. } => 2,
-            Self::Unreachable { .. } => 3,
+            Self::Untrusted { refused: true, .. } => 1,
+            // Somebody is there, but not the proxy that is meant, as far as anybody can tell.
+            Self::Unreachable { .. } | Self::Untrusted { .. } => 3,
             Self::Faults(_) => 6,
             Self::Late { .. } => 7,
             Self::Refused(status) => match status.code() {
@@ -162,9 +165,9 @@ impl Failure {
         } else if message.is_empty() {
             message = "the proxy gives no reason".to_owned();
         }
-        let _ = writeln!(output, "{red}error{off}: {}", clean(&message));
+        let _ = writeln!(output, "{red}error{off}: {}", clean_lines(&message));
         for detail in details.iter().filter(|_| !repeats || details.len() > 1) {
-            let _ = writeln!(output, "  {}", clean(detail));
+            let _ = writeln!(output, "  {}", clean_lines(detail).replace('\n', "\n  "));
         }
         if let Some(hint) = self.hint() {
             let _ = writeln!(output, "{cyan}hint{off}: {hint}");
@@ -235,6 +238,12 @@ fn next_step(status: &Status) -> Option<String> {
         _ => None,
     };
     let object = info.metadata.get("object").map(String::as_str).unwrap_or_default();
+    if let Some(file) = info.metadata.get("config_file") {
+        let file = clean(file);
+        return Some(format!(
+            "nothing was changed: correct the file; speedctl config check -f {file} shows its faults"
+        ));
+    }
     Some(match (info.reason.as_str(), noun(&info.reason).or_else(|| noun(object))) {
         ("EXCHANGES_IN_FLIGHT", _) => {
             let name = info.metadata.get("name").map(String::as_str).unwrap_or("BACKEND");
@@ -262,6 +271,10 @@ fn next_step(status: &Status) -> Option<String> {
         (reason, Some(noun)) if reason.ends_with("_NOT_FOUND") => format!("speedctl {noun} list shows what there is"),
         (reason, Some(noun)) if reason.ends_with("_ALREADY_EXISTS") => {
             format!("speedctl {noun} update changes what is there")
+        }
+        ("REVISION_NOT_FOUND", _) => "speedctl config history shows the revisions to go back to".to_owned(),
+        ("DRAIN_NOT_FOUND", _) => {
+            "speedctl backend list shows the state of each; without --watch-only, a drain begins".to_owned()
         }
         ("SECTION_NOT_FOUND", None) => "speedctl config diff shows what lies over the file".to_owned(),
         _ => return None,
@@ -341,6 +354,29 @@ mod tests {
             ["error: 2 fields are at fault", "  a: wrong", "  b: wrong"]
         );
         assert_eq!(render("no", &["a"]), ["error: no", "  a: wrong"]);
+    }
+
+    #[test]
+    fn several_lines_stay_lines() {
+        let status = Status::failed_precondition("2 faults\ntokens:1: no role\ntokens:2: \x1b[2J\n");
+        let text = Failure::of_status(status, "e").render(false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..3], ["error: 2 faults", "  tokens:1: no role", "  tokens:2: ?[2J"], "{text}");
+    }
+
+    #[test]
+    fn the_next_step_fits_what_was_refused() {
+        let hint = |code, reason: &str, metadata: &[(&str, &str)]| {
+            let metadata: std::collections::HashMap<String, String> =
+                metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let details = ErrorDetails::with_error_info(reason, "speedmimi.v1", metadata);
+            Failure::of_status(Status::with_error_details(code, "no", details), "e").render(false)
+        };
+        assert!(hint(Code::NotFound, "REVISION_NOT_FOUND", &[]).contains("hint: speedctl config history"));
+        assert!(hint(Code::NotFound, "DRAIN_NOT_FOUND", &[]).contains("--watch-only"));
+        let text = hint(Code::InvalidArgument, "INVALID_FIELDS", &[("config_file", "s.yaml")]);
+        assert!(text.contains("correct the file; speedctl config check -f s.yaml"), "{text}");
+        assert!(hint(Code::InvalidArgument, "INVALID_FIELDS", &[]).contains("--help"));
     }
 
     #[test]

@@ -30,9 +30,15 @@ pub(crate) trait Follow {
     async fn again(&mut self, _client: &Client, _printer: &mut Printer<'_>) -> Result<bool, Failure> {
         Ok(true)
     }
+
+    /// Whether what failed when it was to begin again is worth another try: who is asked is unreachable, or late.
+    fn comes_back(&self, failure: &Failure) -> bool {
+        matches!(failure.exit_code(), 3 | 7)
+    }
 }
 
-/// Follows until the end, or until interrupted: `interrupted` is then said to the user.
+/// Follows until the end, or until interrupted. Where the end is what the user waits for, an interruption is a failure
+/// that says `interrupted`.
 pub(crate) async fn follow(
     followed: &mut impl Follow,
     global: &Global,
@@ -46,7 +52,10 @@ pub(crate) async fn follow(
     };
     match (end, interrupted) {
         (Some(end), _) => end,
-        (None, Some(text)) => printer.note(text),
+        (None, Some(text)) => {
+            printer.end_line()?;
+            Err(Failure::Unfinished(text.to_owned()))
+        }
         (None, None) => Ok(()),
     }
 }
@@ -87,23 +96,23 @@ async fn reopen<F: Follow>(
         wait = (wait * 2).min(longest);
         let failure = match Client::connect(global).await {
             Ok(client) => {
-                if !followed.again(&client, printer).await? {
-                    return Ok(None);
-                }
-                match client.answer(followed.open(&client)).await {
-                    Ok(stream) => {
-                        printer.note("connected again")?;
-                        return Ok(Some((client, stream)));
-                    }
+                // A connection that is lost at once is as good as none.
+                match followed.again(&client, printer).await {
+                    Ok(false) => return Ok(None),
+                    Ok(true) => match client.answer(followed.open(&client)).await {
+                        Ok(stream) => {
+                            printer.note("connected again")?;
+                            return Ok(Some((client, stream)));
+                        }
+                        Err(failure) => failure,
+                    },
                     Err(failure) => failure,
                 }
             }
             Err(failure) => failure,
         };
-        match failure.exit_code() {
-            // Unreachable, or late.
-            3 | 7 => {}
-            _ => return Err(failure),
+        if !followed.comes_back(&failure) {
+            return Err(failure);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::Arguments;
 use crate::failure::Failure;
@@ -30,6 +30,11 @@ mod view;
 pub fn use_one_provider() {
     // It fails only when there is one already, which is what we want.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// The grammar: every verb with its flags, for manuals and for tests that leave none out.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs one command line, the program's name first; prints to the process's own outputs.

@@ -103,7 +103,8 @@ impl<'a> Printer<'a> {
         self.flush()
     }
 
-    fn end_line(&mut self) -> Result<(), Failure> {
+    /// Leaves the line that would be replaced.
+    pub(crate) fn end_line(&mut self) -> Result<(), Failure> {
         if std::mem::take(&mut self.live) {
             writeln!(self.out)?;
         }
@@ -122,23 +123,25 @@ impl<'a> Printer<'a> {
         message: &M,
         view: impl FnOnce(&M) -> View,
     ) -> Result<(), Failure> {
-        match self.format {
-            Format::Table => self.view(&view(message))?,
-            Format::Json => {
-                let value = value(name, message)?;
-                let json =
-                    if self.repeating { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
-                writeln!(self.out, "{}", json.map_err(|error| Failure::Format(error.to_string()))?)?;
-            }
-            Format::Yaml => {
-                let yaml = serde_yaml::to_string(&value(name, message)?)
-                    .map_err(|error| Failure::Format(error.to_string()))?;
-                if self.repeating {
-                    writeln!(self.out, "---")?;
-                }
-                writeln!(self.out, "{}", yaml.trim_end())?;
-            }
+        if self.format == Format::Table {
+            self.view(&view(message))?;
+            return self.flush();
         }
+        self.value(&value(name, message)?)
+    }
+
+    /// Shows a value for programs: as YAML where that was asked for, else as JSON.
+    pub(crate) fn value(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        if self.format == Format::Yaml {
+            let yaml = serde_yaml::to_string(value).map_err(|error| Failure::Format(error.to_string()))?;
+            if self.repeating {
+                writeln!(self.out, "---")?;
+            }
+            writeln!(self.out, "{}", yaml.trim_end())?;
+            return self.flush();
+        }
+        let json = if self.repeating { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
+        writeln!(self.out, "{}", json.map_err(|error| Failure::Format(error.to_string()))?)?;
         self.flush()
     }
 
@@ -227,10 +230,10 @@ fn title(text: impl AsRef<str>) -> Cell {
 
 fn cell(text: &str) -> Cell {
     let text = clean(text);
-    let color = match text.as_str() {
+    let color = match text.split(',').next().unwrap_or_default() {
         "up" | "enabled" => comfy_table::Color::Green,
-        "down" => comfy_table::Color::Red,
-        "disabled" | "draining" | "unknown" => comfy_table::Color::Yellow,
+        "down" | "drain failed" => comfy_table::Color::Red,
+        "disabled" | "disconnected" | "draining" | "drained" | "unknown" => comfy_table::Color::Yellow,
         "" => return Cell::new("-"),
         _ => return Cell::new(text),
     };
@@ -240,6 +243,11 @@ fn cell(text: &str) -> Cell {
 /// Text from elsewhere, without what would steer a terminal.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
+/// As [`clean`], of text that may have several lines: those behind the first are set in.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.trim_end().lines().map(clean).collect::<Vec<_>>().join("\n  ")
 }
 
 #[cfg(test)]

@@ -47,7 +47,26 @@ pub(crate) fn clashes(config: &Config) -> Vec<Clash> {
             found.push(Clash { object: object(), other, field: "path", told: same_target(rival) });
         }
     }
+    found.extend(limits(config));
     found
+}
+
+/// Callers that are limited to upstreams that are not there.
+fn limits(config: &Config) -> impl Iterator<Item = Clash> + '_ {
+    clients(config).filter(|(_, upstream)| !config.upstreams.contains_key(*upstream)).map(|(section, upstream)| Clash {
+        object: Some(Object::Section(section.to_owned())),
+        other: Some(Object::Upstream(upstream.to_owned())),
+        field: "auth.clients",
+        told: no_upstream(upstream, config.upstreams.keys()),
+    })
+}
+
+/// The upstreams that callers with certificates are limited to, by section.
+pub(crate) fn clients(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
+    [("grpc", &config.grpc), ("admin", &config.admin)].into_iter().flat_map(|(section, management)| {
+        let clients = management.auth.iter().flat_map(|auth| &auth.clients);
+        clients.flat_map(move |client| client.upstreams.iter().map(move |upstream| (section, upstream.as_str())))
+    })
 }
 
 pub(crate) fn no_backend() -> String {

@@ -49,6 +49,12 @@ fn document(at: At<'_>) -> Config {
         root.fault("backends", across::no_backend());
     }
     config.upstreams = upstreams;
+    // Where groups are not what was meant, neither is what is missing.
+    if at.sink.count() == before {
+        for key in ["grpc", "admin"] {
+            root.at(key).into_iter().for_each(|at| management::dangling(at, &config.upstreams));
+        }
+    }
     if let Some(routes) = root.read("routing", |at| Some(routing::read(at, &config.upstreams))) {
         config.routes = routes;
     }

@@ -75,6 +75,7 @@ struct Shared {
     reports: Mutex<Reports>,
     findings: Findings,
     feed: Feed,
+    kept_out: Arc<drain::Board>,
     file: Option<PathBuf>,
     home: Arc<Home>,
     /// Where workers are asked; set once they run.
@@ -171,6 +172,16 @@ impl Control {
     pub async fn drained(&self, upstream: &str, id: &str) -> Result<Option<watch::Receiver<Progress>>, Refused> {
         let (upstream, id) = (upstream.to_owned(), id.to_owned());
         self.ask(|reply| Command::Drained { upstream, id, reply }).await
+    }
+
+    /// How far the drain of a backend is, as the control task saw it last.
+    pub fn drain_of(&self, upstream: &str, id: &str) -> Option<Progress> {
+        self.shared.kept_out.drain(upstream, id)
+    }
+
+    /// Who cut a backend off last, if this process saw it.
+    pub fn cut_of(&self, upstream: &str, id: &str) -> Option<drain::Cut> {
+        self.shared.kept_out.cut_of(upstream, id)
     }
 
     /// What is known of the revisions below `before` (all, if none), the newest first.

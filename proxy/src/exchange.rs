@@ -23,6 +23,7 @@ pub(crate) mod route;
 pub(crate) mod transfer;
 
 use crate::downstream::h1::Client;
+use crate::protocol::Protocol;
 use crate::reason::Reason;
 use crate::snapshot::{RouteView, UpstreamView};
 use crate::worker::table::Begun;
@@ -170,6 +171,13 @@ impl Exchange<'_> {
         let mut line = record::memory(&self.worker);
         streams::request_line(self.request.head_bytes(), &mut line);
         record::keep(&self.worker, self.worker.table.remember(self.client.key, line));
+    }
+
+    /// The answer is an event stream, whether the client said that it takes one or not.
+    #[cold]
+    pub(crate) fn streams_events(&mut self) {
+        self.request.protocol = Protocol::EventStream;
+        self.worker.table.turned(self.client.key, Protocol::EventStream);
     }
 
     async fn run(&mut self) -> End {

@@ -89,7 +89,7 @@ pub(crate) struct Fields {
     /// How it is spoken to
     #[arg(long, value_name = "SCHEME")]
     pub(crate) scheme: Option<Scheme>,
-    /// Whether it takes new exchanges
+    /// Whether it takes new exchanges; set to true or false, it ends a drain, and true also a disconnect
     #[arg(long, value_name = "true|false", action = ArgAction::Set)]
     pub(crate) active: Option<bool>,
     /// Exchanges at a time; 0 or less is no limit

@@ -17,7 +17,7 @@ pub(crate) enum ConfigVerb {
         /// What of it is shown
         #[arg(long, value_name = "LAYER", default_value = "effective")]
         layer: LayerName,
-        /// Say below it, as comments, of everything that lies over the file where it comes from
+        /// Say below it, as comments, where each value comes from: default, file or change, by whom, when
         #[arg(long)]
         explain: bool,
     },
@@ -36,11 +36,11 @@ pub(crate) enum ConfigVerb {
         /// Into this file, whole or not at all, instead of the standard output
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// How the document is written
-        #[arg(long, value_name = "FORMAT", default_value = "yaml")]
-        format: DocumentFormat,
+        /// How the document is written; by itself YAML, or JSON with --output json or into a file that ends in .json
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<DocumentFormat>,
     },
-    /// Forget what was changed at run time: all of it, of one object, or one field
+    /// Forget what was changed at run time: of one object, or one field; --all forgets all of it
     Clear {
         /// The object, as config diff names it: backends.default.b1
         #[arg(value_name = "OBJECT")]
@@ -48,6 +48,9 @@ pub(crate) enum ConfigVerb {
         /// One field of it: max_conn
         #[arg(value_name = "FIELD")]
         field: Option<String>,
+        /// Forget everything that was changed at run time
+        #[arg(long, conflicts_with = "object")]
+        all: bool,
         #[command(flatten)]
         mutation: Mutation,
     },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::value;
 
@@ -19,9 +19,8 @@ pub(crate) enum ServerVerb {
         /// Cut them; also where the process is stopping already
         #[arg(long)]
         now: bool,
-        /// Only say what is in flight
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        act: Act,
     },
     /// Make the error log say more or less for a while
     LogLevel {
@@ -34,10 +33,20 @@ pub(crate) enum ServerVerb {
         /// Back to log.level of the configuration
         #[arg(long)]
         reset: bool,
-        /// Only say what would be
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        act: Act,
     },
+}
+
+/// How something is to be done that makes no revision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct Act {
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Makes a repeated call answer as the first did, and do nothing
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
 }
 
 /// How much the error log says.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::server::Act;
 use super::stats::WatchArguments;
 use super::value;
 
@@ -27,9 +28,8 @@ pub(crate) enum StreamVerb {
         /// Show at most so many of those that are ended
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
         show: u32,
-        /// Only say what would be ended
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        act: Act,
     },
 }
 
@@ -42,8 +42,8 @@ pub(crate) struct FilterArguments {
     /// Those of an upstream
     #[arg(long, value_name = "UPSTREAM")]
     pub(crate) upstream: Option<String>,
-    /// Those on a backend: its id
-    #[arg(long, value_name = "ID")]
+    /// Those on a backend: UPSTREAM/ID, or ID in the upstream of --upstream, else "default"
+    #[arg(long, value_name = "BACKEND")]
     pub(crate) backend: Option<String>,
     /// Those of a route
     #[arg(long, value_name = "ROUTE")]

@@ -49,6 +49,10 @@ pub(crate) struct DrainArguments {
     /// Begin, and do not wait for the end
     #[arg(long)]
     pub(crate) detach: bool,
+    /// Begin nothing: look on at the drain that is going on, if there is one
+    #[arg(long, conflicts_with_all = ["deadline", "on_deadline", "then", "replace", "detach", "dry_run",
+          "expected_revision", "request_id"])]
+    pub(crate) watch_only: bool,
     #[command(flatten)]
     pub(crate) mutation: Mutation,
 }

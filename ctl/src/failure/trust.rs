@@ -9,12 +9,13 @@ use super::{Failure, root};
 
 /// The failure of a connection, if TLS is what failed.
 pub(super) fn failure(error: &(dyn Error + 'static), endpoint: &str) -> Option<Failure> {
-    let (reason, hint) = match find(error) {
-        Some(error) => told(error, endpoint),
+    let ((reason, hint), refused) = match find(error) {
+        Some(Tls::AlertReceived(alert)) => (refused(&format!("{alert:?}")), true),
+        Some(error) => (told(error, endpoint), false),
         // Once the handshake is over on this side, HTTP/2 keeps the words alone.
-        None => refused(root(error).strip_prefix("received fatal alert: ")?),
+        None => (refused(root(error).strip_prefix("received fatal alert: ")?), true),
     };
-    Some(Failure::Untrusted { endpoint: endpoint.to_owned(), reason, hint })
+    Some(Failure::Untrusted { endpoint: endpoint.to_owned(), reason, hint, refused })
 }
 
 /// The error of TLS among the causes; an I/O error hides the one it wraps from its causes.
@@ -35,7 +36,6 @@ fn told(error: &Tls, endpoint: &str) -> (String, String) {
     let clear = endpoint.replacen("https://", "http://", 1);
     match error {
         Tls::InvalidCertificate(fault) => certificate(fault),
-        Tls::AlertReceived(alert) => refused(&format!("{alert:?}")),
         Tls::InvalidMessage(_) => {
             ("what answers there does not speak TLS".to_owned(), format!("try --endpoint {clear}"))
         }

@@ -7,12 +7,13 @@ use speedmimi_proto::v1::{
 };
 
 use super::wire;
-use crate::args::{ExplainArguments, FilterArguments, LogLevel, Protocol, ServerVerb};
+use crate::args::{Act, ExplainArguments, FilterArguments, LogLevel, NameArguments, Protocol, ServerVerb};
 use crate::failure::Failure;
+use crate::name::{BackendName, Named};
 
-/// A page of those that fit.
-pub(crate) fn list(filter: &FilterArguments, page_token: String) -> ListStreamsRequest {
-    ListStreamsRequest { filter: self::filter(filter), page_size: 0, page_token }
+/// What to list; a name that cannot be one is told before anybody is asked.
+pub(crate) fn list(arguments: &FilterArguments) -> Result<ListStreamsRequest, Failure> {
+    Ok(ListStreamsRequest { filter: filter(arguments)?, page_size: 0, page_token: String::new() })
 }
 
 /// An end to those that fit. What would end everything has to say so.
@@ -20,18 +21,19 @@ pub(crate) fn kill(
     arguments: &FilterArguments,
     all: bool,
     show: u32,
-    dry_run: bool,
+    act: &Act,
 ) -> Result<KillStreamsRequest, Failure> {
-    let filter = filter(arguments);
+    let filter = filter(arguments)?;
     match (&filter, all) {
         (None, false) => Err(Failure::usage(
             "this would end every exchange of the proxy",
             "name ids or a filter, as in --backend b1 --min-age 5m; --all if that is meant",
         )),
-        (Some(_), true) => {
-            Err(Failure::usage("--all would also end those that do not fit the filter", "keep one of them"))
-        }
-        _ => Ok(KillStreamsRequest { filter, all, show, options: tried(dry_run) }),
+        (Some(_), true) => Err(Failure::usage(
+            "--all ends every exchange, also those that do not fit",
+            "leave out --all, or everything else",
+        )),
+        _ => Ok(KillStreamsRequest { filter, all, show, options: options(act) }),
     }
 }
 
@@ -54,13 +56,13 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> ExplainPickRequest {
 
 /// An end of the process.
 pub(crate) fn drain(verb: &ServerVerb) -> DrainServerRequest {
-    let ServerVerb::Drain { graceful_timeout, now, dry_run } = verb else { return DrainServerRequest::default() };
-    DrainServerRequest { graceful_timeout: graceful_timeout.map(wire), now: *now, options: tried(*dry_run) }
+    let ServerVerb::Drain { graceful_timeout, now, act } = verb else { return DrainServerRequest::default() };
+    DrainServerRequest { graceful_timeout: graceful_timeout.map(wire), now: *now, options: options(act) }
 }
 
 /// Another level of the error log.
 pub(crate) fn log_level(verb: &ServerVerb) -> SetLogLevelRequest {
-    let ServerVerb::LogLevel { level, ttl, reset, dry_run } = verb else { return SetLogLevelRequest::default() };
+    let ServerVerb::LogLevel { level, ttl, reset, act } = verb else { return SetLogLevelRequest::default() };
     let level = level.map_or(WireLevel::Unspecified, |level| match level {
         LogLevel::Error => WireLevel::Error,
         LogLevel::Warn => WireLevel::Warn,
@@ -68,16 +70,38 @@ pub(crate) fn log_level(verb: &ServerVerb) -> SetLogLevelRequest {
         LogLevel::Debug => WireLevel::Debug,
         LogLevel::Trace => WireLevel::Trace,
     });
-    SetLogLevelRequest { level: level.into(), ttl: ttl.map(wire), reset: *reset, options: tried(*dry_run) }
+    SetLogLevelRequest { level: level.into(), ttl: ttl.map(wire), reset: *reset, options: options(act) }
 }
 
-fn tried(dry_run: bool) -> Option<MutationOptions> {
-    dry_run.then(|| MutationOptions { validate_only: true, ..MutationOptions::default() })
+fn options(act: &Act) -> Option<MutationOptions> {
+    (*act != Act::default()).then(|| MutationOptions {
+        validate_only: act.dry_run,
+        expected_revision: None,
+        request_id: act.request_id.clone().unwrap_or_default(),
+    })
 }
 
 /// None where nothing was said.
-fn filter(arguments: &FilterArguments) -> Option<StreamFilter> {
+fn filter(arguments: &FilterArguments) -> Result<Option<StreamFilter>, Failure> {
     let FilterArguments { ids, upstream, backend, route, client, protocol, min_age, min_idle } = arguments.clone();
+    // An empty word, of a variable that is not set, must not fit more than was meant.
+    for (flag, word) in [("--upstream", &upstream), ("--backend", &backend), ("--route", &route), ("--client", &client)]
+    {
+        if word.as_deref() == Some("") {
+            return Err(Failure::usage(
+                format!("the word behind {flag} is empty"),
+                format!("leave out {flag}, or name one"),
+            ));
+        }
+    }
+    let (upstream, backend) = match backend {
+        // A backend is named here as everywhere.
+        Some(name) => match named(NameArguments { name: Some(name), upstream, id: None })? {
+            Named::One(BackendName { upstream, id }) => (Some(upstream), Some(id)),
+            Named::Only(upstream) => (upstream, None),
+        },
+        None => (upstream, None),
+    };
     let filter = StreamFilter {
         upstream: upstream.unwrap_or_default(),
         backend_id: backend.unwrap_or_default(),
@@ -88,7 +112,16 @@ fn filter(arguments: &FilterArguments) -> Option<StreamFilter> {
         min_idle: min_idle.filter(|idle| !idle.is_zero()).map(wire),
         ids,
     };
-    (filter != StreamFilter::default()).then_some(filter)
+    Ok((filter != StreamFilter::default()).then_some(filter))
+}
+
+fn named(name: NameArguments) -> Result<Named, Failure> {
+    name.named().map_err(|failure| match failure {
+        Failure::Usage { message, .. } => {
+            Failure::usage(message, "write --backend UPSTREAM/ID, or --upstream UPSTREAM --backend ID")
+        }
+        other => other,
+    })
 }
 
 fn protocol_on_the_wire(protocol: Protocol) -> StreamProtocol {

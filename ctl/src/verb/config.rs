@@ -3,6 +3,7 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use speedmimi_model::Fault;
 use speedmimi_proto::v1::{
     ApplyConfigRequest, ClearOverlayRequest, ConfigFormat, ConfigLayer, GetConfigRequest, GetConfigResponse,
     ListRevisionsRequest, ReloadConfigRequest, RollbackConfigRequest,
@@ -36,9 +37,9 @@ pub(super) async fn run(verb: ConfigVerb, global: &Global, printer: &mut Printer
             printer.show("ApplyConfigResponse", &response, |response| view::applied(response, mutation.dry_run))
         }
         ConfigVerb::Export { file, format } => export(file.as_deref(), format, global, printer).await,
-        ConfigVerb::Clear { object, field, mutation } => {
+        ConfigVerb::Clear { object, field, all, mutation } => {
+            let (object, field) = cleared(object, field, all)?;
             let client = Client::connect(global).await?;
-            let (object, field) = (object.unwrap_or_default(), field.unwrap_or_default());
             let request = ClearOverlayRequest { object, field, options: request::options(&mutation) };
             let response = client.answer(client.config().clear_overlay(request.clone())).await?;
             printer.show("ClearOverlayResponse", &response, |response| {
@@ -71,14 +72,41 @@ pub(super) async fn run(verb: ConfigVerb, global: &Global, printer: &mut Printer
     }
 }
 
+/// What is to be forgotten, as the API names it: nothing is everything there, which has to be meant.
+fn cleared(object: Option<String>, field: Option<String>, all: bool) -> Result<(String, String), Failure> {
+    if all {
+        return Ok(Default::default());
+    }
+    let choices = "speedctl config clear OBJECT [FIELD] forgets what was changed of one, as speedctl config diff names \
+                   it; speedctl config clear --all forgets everything that was changed";
+    match (object.unwrap_or_default(), field) {
+        (object, _) if object.is_empty() => Err(Failure::usage("which object?", choices)),
+        // Of a variable that is not set: the whole object was not meant.
+        (_, Some(field)) if field.is_empty() => Err(Failure::usage("the name of the field is empty", choices)),
+        (object, field) => Ok((object, field.unwrap_or_default())),
+    }
+}
+
 /// Validates a file; asks nobody.
 pub(super) fn check(file: &Path, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| Failure::Unreadable { file: name.clone(), error })?;
-    match speedmimi_model::parse(&name, &text) {
-        Ok(_) => printer.lines(&View(vec![Block::Line(format!("{name}: valid"))])),
-        Err(faults) => Err(Failure::Faults(faults.render(&name, &text, printer.colored()))),
+    let read = speedmimi_model::parse(&name, &text);
+    if printer.format() == Format::Table {
+        return match read {
+            Ok(_) => printer.lines(&View(vec![Block::Line(format!("{name}: valid"))])),
+            Err(faults) => Err(Failure::Faults(faults.render(&name, &text, printer.colored()))),
+        };
     }
+    let faults = read.as_ref().err().map(|faults| faults.0.as_slice()).unwrap_or_default();
+    let faults: Vec<_> = faults
+        .iter()
+        .map(|Fault { path, message, line, column }| {
+            serde_json::json!({"field": path, "line": line, "column": column, "message": message})
+        })
+        .collect();
+    printer.value(&serde_json::json!({"file": name, "valid": read.is_ok(), "faults": faults}))?;
+    read.map(|_| ()).map_err(|faults| Failure::Faults(faults.render(&name, &text, printer.colored())))
 }
 
 async fn get(
@@ -102,17 +130,22 @@ async fn get(
     if !table {
         return printer.show("GetConfigResponse", &response, |_| View(Vec::new()));
     }
-    let comments = if explain { view::comments(&response.overlay) } else { String::new() };
+    let comments = if explain { view::comments(&response.sources, &response.overlay) } else { String::new() };
     printer.raw(format!("{}{comments}", whole_lines(&response)).as_bytes())
 }
 
 async fn export(
     into: Option<&Path>,
-    format: DocumentFormat,
+    format: Option<DocumentFormat>,
     global: &Global,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
-    let format = document_format(Some(format), printer.format());
+    let format = match into {
+        None => document_format(format, printer.format()),
+        // What --output says is about the answer, and the file is another thing.
+        Some(path) if path.extension().is_some_and(|ending| ending == "json") => document_format(format, Format::Json),
+        Some(_) => document_format(format, Format::Yaml),
+    };
     let request = GetConfigRequest { format: format.into(), ..GetConfigRequest::default() };
     let response = ask(&Client::connect(global).await?, request).await?;
     let Some(path) = into else { return printer.raw(whole_lines(&response).as_bytes()) };

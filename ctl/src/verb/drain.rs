@@ -30,18 +30,24 @@ pub(super) async fn drain(
         on_deadline: arguments.on_deadline.map_or(DrainDeadline::Unspecified, DrainDeadline::from).into(),
         then: arguments.then.map_or(DrainThen::Unspecified, DrainThen::from).into(),
         replace: arguments.replace,
+        watch_only: arguments.watch_only,
         options: request::options(&arguments.mutation),
     };
     printer.append();
-    let left =
-        format!("the drain goes on: speedctl backend drain {name} looks on, speedctl backend enable {name} cancels it");
-    let mut drain = Drain { name, request, detach: arguments.detach };
+    let left = format!(
+        "the drain goes on: speedctl backend drain {name} --watch-only looks on, speedctl backend enable {name} \
+         cancels it"
+    );
+    let then = request.then();
+    let mut drain = Drain { name, request, then, detach: arguments.detach };
     follow(&mut drain, global, printer, Some(&left)).await
 }
 
 struct Drain {
     name: BackendName,
     request: DrainBackendRequest,
+    /// What is to become of the backend: as asked for, then as the proxy says.
+    then: DrainThen,
     detach: bool,
 }
 
@@ -56,6 +62,9 @@ impl Follow for Drain {
         let name = self.name.to_string();
         let over = !matches!(message.phase(), DrainPhase::Draining | DrainPhase::Overdue | DrainPhase::Closing);
         let live = !over && !self.detach;
+        if message.then() != DrainThen::Unspecified {
+            self.then = message.then();
+        }
         printer.progress("DrainBackendResponse", &message, live, |message| view::drain(&name, message))?;
         match message.phase() {
             DrainPhase::Cancelled => Err(Failure::Unfinished(format!("{name} was enabled: the drain is cancelled"))),
@@ -63,27 +72,55 @@ impl Follow for Drain {
                 "{name} was disabled instead: {} still in flight go on to their end",
                 message.remaining
             ))),
+            DrainPhase::Removed if message.remaining > 0 => Err(Failure::Unfinished(format!(
+                "{name} was removed instead: {} were still in flight",
+                message.remaining
+            ))),
             DrainPhase::Failed => Err(Failure::Unfinished(message.detail)),
             _ => Ok(over || self.detach),
         }
     }
 
-    /// A drain that ended meanwhile must not be begun a second time.
+    /// A drain that ended meanwhile must not be begun a second time, nor be taken for done where nobody saw its end.
     async fn again(&mut self, client: &Client, printer: &mut Printer<'_>) -> Result<bool, Failure> {
-        let state = match client.backend(&self.name).await {
-            Ok(entry) => entry.status.unwrap_or_default().admin_state(),
-            Err(failure) if failure.exit_code() == 4 => {
-                printer.note(&format!("{} is no longer there", self.name))?;
+        let name = &self.name;
+        let status = match client.backend(name).await {
+            Ok(entry) => entry.status.unwrap_or_default(),
+            Err(failure) if failure.exit_code() == 4 && self.then == DrainThen::Remove => {
+                printer.note(&format!("{name} is no longer there"))?;
                 return Ok(false);
+            }
+            Err(failure) if failure.exit_code() == 4 => {
+                return Err(Failure::Unfinished(format!(
+                    "{name} is no longer there, and whether anything was in flight then is not known"
+                )));
             }
             Err(failure) => return Err(failure),
         };
-        if state == AdminState::Draining {
-            let BackendName { upstream, id } = self.name.clone();
-            self.request = DrainBackendRequest { upstream, backend_id: id, ..DrainBackendRequest::default() };
+        // One that was cut off meanwhile is disabled, and drains all the same.
+        if status.admin_state() == AdminState::Draining || status.drain.is_some() {
+            let BackendName { upstream, id } = name.clone();
+            self.request =
+                DrainBackendRequest { upstream, backend_id: id, watch_only: true, ..DrainBackendRequest::default() };
             return Ok(true);
         }
-        printer.note(&format!("{} is {} now", self.name, view::admin_state(state)))?;
-        Ok(false)
+        match (status.admin_state(), self.then, status.in_flight) {
+            (AdminState::Disabled, DrainThen::Disable, 0) => {
+                printer.note(&format!("{name} is disabled now, and nothing is in flight"))?;
+                Ok(false)
+            }
+            (AdminState::Disabled, _, left) => {
+                Err(Failure::Unfinished(format!("{name} does not drain any more: it is disabled, {left} in flight")))
+            }
+            (state, _, left) => Err(Failure::Unfinished(format!(
+                "{name} does not drain any more: it is {} again, {left} in flight",
+                view::admin_state(state)
+            ))),
+        }
+    }
+
+    /// A drain that ended just now is looked at again.
+    fn comes_back(&self, failure: &Failure) -> bool {
+        matches!(failure.exit_code(), 3 | 4 | 7)
     }
 }

@@ -16,13 +16,13 @@ pub(super) async fn run(verb: ServerVerb, global: &Global, printer: &mut Printer
             let info = client.answer(client.server().get_server_info(GetServerInfoRequest {})).await?;
             printer.show("GetServerInfoResponse", &info, view::info)
         }
-        ServerVerb::Drain { dry_run, .. } => {
+        ServerVerb::Drain { act, .. } => {
             let response = client.answer(client.server().drain_server(request::stream::drain(&verb))).await?;
-            printer.show("DrainServerResponse", &response, |response| view::draining(response, *dry_run))
+            printer.show("DrainServerResponse", &response, |response| view::draining(response, act.dry_run))
         }
-        ServerVerb::LogLevel { dry_run, .. } => {
+        ServerVerb::LogLevel { act, .. } => {
             let response = client.answer(client.server().set_log_level(request::stream::log_level(&verb))).await?;
-            printer.show("SetLogLevelResponse", &response, |response| view::log_level(response, *dry_run))
+            printer.show("SetLogLevelResponse", &response, |response| view::log_level(response, act.dry_run))
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Backends, and what became of changes to them.
 
+use prost_types::Timestamp;
+use speedmimi_proto::v1::backend_drain::{OnDeadline, Phase, Then};
 use speedmimi_proto::v1::{
-    Backend, BackendEntry, BackendStatus, BreakerState, DisconnectBackendResponse, HealthCheck, HealthCheckType,
-    ListBackendsResponse, Performance, ReportPerformanceResponse,
+    Backend, BackendDrain, BackendEntry, BackendStatus, BreakerState, DisconnectBackendResponse, Disconnected,
+    HealthCheck, HealthCheckType, ListBackendsResponse, Performance, ReportPerformanceResponse,
 };
 
 use crate::name::BackendName;
@@ -66,12 +68,64 @@ fn row(entry: &BackendEntry) -> Vec<String> {
         backend.id.clone(),
         address(backend.host.as_deref(), backend.port),
         number(backend.weight),
-        choice(status.admin_state().as_str_name(), "ADMIN_STATE_"),
+        state(&status),
         choice(status.health().as_str_name(), "HEALTH_STATE_"),
         status.in_flight.to_string(),
         cap(backend.max_conn.or(Some(status.effective_max_conn))),
         status.revision.to_string(),
     ]
+}
+
+/// What operators want of it, in a few words.
+fn state(status: &BackendStatus) -> String {
+    let mut words = Vec::new();
+    if status.disconnected.is_some() {
+        words.push("disconnected".to_owned());
+    }
+    if let Some(drain) = &status.drain {
+        words.push(match drain.phase() {
+            Phase::Drained => "drained".to_owned(),
+            Phase::Failed => "drain failed".to_owned(),
+            _ => "draining".to_owned(),
+        });
+        words.extend(then(drain).map(|then| format!("then {then}")));
+    }
+    if words.is_empty() { choice(status.admin_state().as_str_name(), "ADMIN_STATE_") } else { words.join(", ") }
+}
+
+fn then(drain: &BackendDrain) -> Option<&'static str> {
+    match drain.then() {
+        Then::Disable => Some("disable"),
+        Then::Remove => Some("remove"),
+        Then::None | Then::Unspecified => None,
+    }
+}
+
+fn disconnected(disconnected: &Disconnected) -> (&'static str, String) {
+    ("disconnected", did(&disconnected.who, disconnected.since.as_ref(), "until it is enabled"))
+}
+
+fn drain(drain: &BackendDrain) -> Vec<(&'static str, String)> {
+    let mut far = choice(drain.phase().as_str_name(), "PHASE_");
+    if !drain.detail.is_empty() {
+        far = format!("{far}: {}", drain.detail);
+    }
+    let deadline = drain.deadline.as_ref().map(|deadline| {
+        let what = if drain.on_deadline() == OnDeadline::Close { "is closed" } else { "may go on" };
+        format!("{}, what is left then {what}", moment(Some(deadline)))
+    });
+    vec![
+        ("drain", did(&drain.who, drain.begun_at.as_ref(), &format!("{far}, {} in flight", drain.remaining))),
+        ("drain deadline", deadline.unwrap_or_default()),
+        ("drain then", then(drain).unwrap_or("none").to_owned()),
+    ]
+}
+
+/// Who did something, when, and what else there is to say; what is not known is left out.
+fn did(who: &str, since: Option<&Timestamp>, rest: &str) -> String {
+    let by = Some(format!("by {who}")).filter(|_| !who.is_empty());
+    let since = since.map(|since| format!("since {}", moment(Some(since))));
+    by.into_iter().chain(since).chain([rest.to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
 fn configured(backend: &Backend) -> Vec<(&'static str, String)> {
@@ -91,7 +145,7 @@ fn configured(backend: &Backend) -> Vec<(&'static str, String)> {
 
 fn observed(status: &BackendStatus) -> Vec<(&'static str, String)> {
     let mut rows = vec![
-        ("state", choice(status.admin_state().as_str_name(), "ADMIN_STATE_")),
+        ("state", state(status)),
         ("health", choice(status.health().as_str_name(), "HEALTH_STATE_")),
         ("health detail", status.health_detail.clone()),
         ("health checked", moment(status.health_checked_at.as_ref())),
@@ -106,8 +160,12 @@ fn observed(status: &BackendStatus) -> Vec<(&'static str, String)> {
         ("cancelled", status.cancelled.to_string()),
         ("revision", status.revision.to_string()),
     ];
+    // Below the state, what an operator did to it.
+    let done = status.disconnected.as_ref().map(disconnected).into_iter();
+    let done = done.chain(status.drain.as_ref().map(drain).into_iter().flatten());
+    rows.splice(1..1, done);
     if matches!(status.breaker(), BreakerState::Open | BreakerState::HalfOpen) {
-        rows.insert(2, ("breaker", choice(status.breaker().as_str_name(), "BREAKER_STATE_")));
+        rows.insert(1, ("breaker", choice(status.breaker().as_str_name(), "BREAKER_STATE_")));
     }
     rows
 }

@@ -45,7 +45,7 @@ pub(crate) fn history(response: &ListRevisionsResponse, changes: bool) -> View {
         let more = match revision.differences.len() {
             0 | 1 => String::new(),
             _ if revision.truncated => format!(" and {} or more", revision.differences.len() - 1),
-            several => format!(" and {}", several - 1),
+            several => format!(" and {} more", several - 1),
         };
         let Revision { revision, who, from, what, at, .. } = revision;
         vec![revision.to_string(), moment(at.as_ref()), who.clone(), from.clone(), what.clone(), first + &more]

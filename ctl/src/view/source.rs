@@ -1,6 +1,6 @@
 //! Where values come from.
 
-use speedmimi_proto::v1::{FieldSource, Layer, Origin, OverlayEntry, OverlayKind};
+use speedmimi_proto::v1::{FieldSource, Layer, ObjectSource, Origin, OverlayEntry, OverlayKind};
 
 use super::text::{choice, moment, plain};
 use super::{Block, View};
@@ -34,24 +34,55 @@ pub(crate) fn overlay(entries: &[OverlayEntry]) -> View {
     View(blocks)
 }
 
-/// The same as comments below a YAML document.
-pub(crate) fn comments(entries: &[OverlayEntry]) -> String {
-    let title = if entries.is_empty() { "nothing lies over the file" } else { "over the file:" };
-    let mut lines = vec![format!("# {title}")];
-    lines.extend(entries.iter().flat_map(changes).map(|change| {
+/// Below a YAML document, as comments: of every field in force its value, the layer that it comes from, and for what was
+/// changed who did that, when and in which revision; then what was removed, and what has no effect.
+pub(crate) fn comments(sources: &[ObjectSource], overlay: &[OverlayEntry]) -> String {
+    let mut lines = Vec::new();
+    if !sources.is_empty() {
+        lines.push("# where each value comes from:".to_owned());
+    }
+    for ObjectSource { object, fields } in sources {
+        lines.extend(fields.iter().map(|field| {
+            let layer = choice(field.layer().as_str_name(), "LAYER_");
+            let from = match &field.origin {
+                Some(by) => format!("{layer}: {}{}", told(Some(by)), over(field)),
+                None => layer,
+            };
+            format!("# {object}.{}: {} ({from})", field.field, known(&field.value))
+        }));
+    }
+    // What is in force has been told above, where the proxy tells it.
+    let untold = |change: &Change<'_>| sources.is_empty() || change.mark == "-" || change.field.is_empty();
+    let rest: Vec<Change<'_>> = overlay.iter().flat_map(changes).filter(untold).collect();
+    match (overlay.is_empty(), rest.is_empty()) {
+        (true, _) => lines.push("# nothing lies over the file".to_owned()),
+        (false, false) => lines.push("# over the file:".to_owned()),
+        (false, true) => {}
+    }
+    lines.extend(rest.into_iter().map(|change| {
         let mark = change.marks();
-        let Change { object, field, file, value, origin: source, .. } = change;
+        let Change { object, field, file, value, origin, .. } = change;
         let key = if field.is_empty() { object.to_owned() } else { format!("{object}.{field}") };
         let value = match field {
             "" => String::new(),
             _ if file.is_empty() => format!(": {value}"),
             _ => format!(": {file} → {value}"),
         };
-        let [who, when, revision] = origin(source);
-        format!("# {mark} {key}{value} ({who}, {when}, revision {revision})")
+        format!("# {mark} {key}{value} ({})", told(origin))
     }));
-    lines.extend(problems(entries).chain(legend(entries)).map(|line| format!("# {line}")));
+    lines.extend(problems(overlay).chain(legend(overlay)).map(|line| format!("# {line}")));
     lines.iter().map(|line| crate::printer::clean(line) + "\n").collect()
+}
+
+fn told(by: Option<&Origin>) -> String {
+    let [who, when, revision] = origin(by);
+    format!("{who}, {when}, revision {revision}")
+}
+
+/// What the file says instead.
+fn over(field: &FieldSource) -> String {
+    let mark = if field.conflict { "*" } else { "" };
+    field.file_value.as_deref().map(|value| format!("; the file says {}{mark}", plain(value))).unwrap_or_default()
 }
 
 /// One thing that was done.
@@ -160,11 +191,32 @@ mod tests {
             },
         ];
         assert_eq!(
-            comments(&entries),
+            comments(&[], &entries),
             "# over the file:\n# ~* backends.d.a.max_conn: 100 → 200 (ann, , revision 4)\n# - routing.r (ann, , revision 4)\n\
              # ! routing.r has no effect now: it?is gone\n\
              # * the file was changed here since and says something else; what was set through the API holds\n"
         );
-        assert_eq!(comments(&[]), "# nothing lies over the file\n");
+        assert_eq!(comments(&[], &[]), "# nothing lies over the file\n");
+        let plain = |field: &str, layer: Layer| FieldSource {
+            field: field.into(),
+            value: "1".into(),
+            layer: layer.into(),
+            ..FieldSource::default()
+        };
+        let mut fields = vec![plain("port", Layer::File), plain("weight", Layer::Default)];
+        fields.extend(entries[0].fields.clone());
+        let sources = [ObjectSource { object: "backends.d.a".into(), fields }];
+        assert_eq!(
+            comments(&sources, &entries).lines().collect::<Vec<_>>(),
+            [
+                "# where each value comes from:",
+                "# backends.d.a.port: 1 (file)",
+                "# backends.d.a.weight: 1 (default)",
+                "# backends.d.a.max_conn: 200 (overlay: ann, , revision 4; the file says 100)",
+                "# over the file:",
+                "# - routing.r (ann, , revision 4)",
+                "# ! routing.r has no effect: it?is gone",
+            ]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use speedmimi_proto::v1::watch_backends_response::Message as Backends;
 use speedmimi_proto::v1::watch_config_response::Message as Config;
 use speedmimi_proto::v1::{
-    AdminState, BackendEntry, Difference, DrainBackendResponse, DrainDeadline, DrainPhase, Event,
+    AdminState, BackendEntry, Difference, DrainBackendResponse, DrainDeadline, DrainPhase, DrainThen, Event,
     WatchBackendsResponse, WatchConfigResponse,
 };
 
@@ -111,9 +111,17 @@ pub(crate) fn drain(name: &str, message: &DrainBackendResponse) -> View {
                 let what = if message.on_deadline() == DrainDeadline::Close { "are closed" } else { "may go on" };
                 line.push_str(&format!(", what is left at {} {what}", moment(Some(deadline))));
             }
+            if let DrainThen::Disable | DrainThen::Remove = message.then() {
+                line.push_str(&format!(", then {}", choice(message.then().as_str_name(), "DRAIN_THEN_")));
+            }
         }
         DrainPhase::Validated => line = format!("{name} would be drained (dry run, revision {})", message.revision),
         _ => {
+            match (message.phase(), message.then()) {
+                (DrainPhase::Drained, DrainThen::Disable) => line.push_str(" and disabled"),
+                (DrainPhase::Drained, DrainThen::Remove) => line.push_str(" and removed"),
+                _ => {}
+            }
             line.push_str(&format!(" after {} (revision {})", span(message.elapsed.as_ref()), message.revision));
             if message.closed > 0 {
                 line.push_str(&format!(", {} closed at the deadline", message.closed));

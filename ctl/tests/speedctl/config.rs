@@ -38,8 +38,11 @@ fn a_layer_can_be_asked_for_and_be_explained() {
         [
             "server:",
             "  port: 8080",
+            "# where each value comes from:",
+            "# backends.default.b1.max_conn: 200 (overlay: ann, 2001-09-09T01:46:40Z, revision 5; the file says 100)",
+            "# backends.default.b1.host: 127.0.0.1 (file)",
+            "# backends.default.b1.name:  (default)",
             "# over the file:",
-            "# ~* backends.default.b1.max_conn: 100 → 200 (ann, 2001-09-09T01:46:40Z, revision 5)",
             "# - routing.old (ann, 2001-09-09T01:46:40Z, revision 5)",
             "# ! routing.old has no effect now: the file has no such route",
             "# * the file was changed here since and says something else; what was set through the API holds",
@@ -118,7 +121,10 @@ fn the_history_is_a_table_or_told_in_full() {
     let rows = columns(&out);
     assert_eq!(rows[0], ["REVISION", "WHEN", "WHO", "FROM", "WHAT", "CHANGES"]);
     assert_eq!(rows[1][..5], ["6", "2001-09-09T01:46:40Z", "ann", "127.0.0.1", "ApplyConfig"]);
-    assert!(out.lines().nth(1).is_some_and(|line| line.ends_with("+ backends.api.b9.host: 127.0.0.1 and 2")), "{out}");
+    assert!(
+        out.lines().nth(1).is_some_and(|line| line.ends_with("+ backends.api.b9.host: 127.0.0.1 and 2 more")),
+        "{out}"
+    );
     assert!(matches!(double.last(), Call::History(request) if request.page_size == 20));
     let out = on(&double, "config history --limit 5 --changes").done();
     let mut lines = out.lines();
@@ -153,7 +159,7 @@ fn a_rollback_names_its_revision_and_tells_what_it_changes() {
 fn changes_are_forgotten_all_or_by_object_or_by_field() {
     let double = Double::start(Script::with(vec![]));
     for (words, first, sent) in [
-        ("", "overlay cleared (revision 7)", ("", "")),
+        (" --all", "overlay cleared (revision 7)", ("", "")),
         (" backends.default.b1", "backends.default.b1 cleared (revision 7)", ("backends.default.b1", "")),
         (" log level", "log.level cleared (revision 7)", ("log", "level")),
     ] {
@@ -164,9 +170,38 @@ fn changes_are_forgotten_all_or_by_object_or_by_field() {
         let Call::Clear(request) = double.last() else { panic!("{:?}", double.last()) };
         assert_eq!((request.object.as_str(), request.field.as_str()), sent);
     }
-    let out = on(&double, "config clear --dry-run").done();
+    let out = on(&double, "config clear --all --dry-run").done();
     assert!(out.starts_with("overlay would be cleared (dry run"), "{out}");
-    assert_eq!(on(&double, "-o json config clear").json()["revision"], "7");
+    assert_eq!(on(&double, "-o json config clear --all").json()["revision"], "7");
+}
+
+#[test]
+fn everything_is_forgotten_only_when_it_is_said() {
+    let double = Double::start(Script::with(vec![]));
+    // Words are split at spaces: the last one of the second and the fourth is empty, as a variable that is not set.
+    for words in ["config clear", "config clear ", "config clear --dry-run", "config clear backends.default.b1 "] {
+        let err = on(&double, words).failed(2);
+        assert!(err.contains("config clear OBJECT [FIELD]") && err.contains("config clear --all"), "{words}: {err}");
+    }
+    on(&double, "config clear --all backends.default.b1").failed(2);
+    assert!(double.calls().is_empty(), "nobody was asked");
+}
+
+#[test]
+fn the_format_of_an_export_is_what_was_asked_for() {
+    let double = Double::start(Script::with(vec![]));
+    assert_eq!(on(&double, "-o json config export").json()["server"]["port"], 8080);
+    assert_eq!(on(&double, "-o yaml config export").done(), "server:\n  port: 8080\n");
+    assert_eq!(on(&double, "-o json config export --format yaml").done(), "server:\n  port: 8080\n");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, begins) in [("out.json", "{"), ("out.yaml", "server:")] {
+        let path = folder.path().join(name);
+        // How the answer is written says nothing about the file.
+        let answer = on(&double, &format!("-o json config export -f {}", path.display())).json();
+        assert_eq!(answer["hash"], "00c0ffee00c0ffee");
+        let written = std::fs::read_to_string(&path).expect("it was written");
+        assert!(written.starts_with(begins), "{written}");
+    }
 }
 
 #[test]
@@ -199,6 +234,14 @@ fn a_check_needs_no_proxy_and_shows_every_fault() {
     let bad = "server:\n  port: 99999\nbackends:\n  default:\n    - {host: 127.0.0.1, port: 0}\n";
     let err = check("bad.yaml", bad).failed(6);
     assert!(err.contains("bad.yaml:2:") && err.contains("bad.yaml:5:") && err.contains("2 faults"), "{err}");
+    let checked = at(NOWHERE, &format!("-o json config check -f {}/bad.yaml", folder.path().display()));
+    let value: serde_json::Value = serde_json::from_str(&checked.out).expect("JSON");
+    assert_eq!((checked.code, &value["valid"], &value["faults"][0]["line"]), (6, &false.into(), &2.into()));
+    assert_eq!((&value["faults"][0]["field"], &value["faults"][1]["line"]), (&"server.port".into(), &5.into()));
+    assert!(checked.err.contains("2 faults"), "{}", checked.err);
+    let value = at(NOWHERE, &format!("-o json config check -f {}/good.yaml", folder.path().display())).json();
+    assert_eq!((&value["valid"], &value["faults"]), (&true.into(), &serde_json::json!([])));
+    assert!(value["file"].as_str().is_some_and(|file| file.ends_with("good.yaml")), "{value}");
     let err = at(NOWHERE, "config check -f no-such-file.yaml").failed(1);
     assert!(err.contains("cannot read no-such-file.yaml"), "{err}");
 }

@@ -9,6 +9,7 @@ mod route;
 mod stats;
 mod streams;
 mod upstream;
+mod verbs;
 mod watch;
 
 use std::ffi::OsString;

@@ -73,6 +73,45 @@ fn a_kill_says_what_it_ended() {
 }
 
 #[test]
+fn a_backend_is_named_in_a_filter_as_everywhere() {
+    for (words, upstream, id) in [
+        ("--backend b1", "default", "b1"),
+        ("--backend other/b1", "other", "b1"),
+        ("--upstream other --backend b1", "other", "b1"),
+    ] {
+        let filter = kill(&format!("stream kill {words}")).filter.expect("a filter is sent");
+        assert_eq!((filter.upstream.as_str(), filter.backend_id.as_str()), (upstream, id), "{words}");
+    }
+    let double = double();
+    for verb in ["list", "kill"] {
+        let err = on(&double, &format!("stream {verb} --upstream a --backend b/c")).failed(2);
+        assert!(err.contains("--backend UPSTREAM/ID"), "{err}");
+        // Of a variable that is not set: it must not fit more than was meant.
+        for flag in ["--upstream", "--backend", "--route", "--client"] {
+            let err = on(&double, &format!("stream {verb} --min-age 1s {flag} ")).failed(2);
+            assert!(err.contains(flag), "{err}");
+        }
+    }
+    assert!(double.calls().is_empty(), "nobody was asked");
+}
+
+#[test]
+fn what_makes_no_revision_takes_a_request_id_all_the_same() {
+    let id = |call: Call| match call {
+        Call::KillStreams(request) => request.options,
+        Call::DrainServer(request) => request.options,
+        Call::LogLevel(request) => request.options,
+        other => unreachable!("{other:?}"),
+    };
+    let double = double();
+    for words in ["stream kill 0-3", "server drain", "server log-level warn"] {
+        on(&double, &format!("{words} --request-id x")).done();
+        let options = id(double.last()).expect("options");
+        assert_eq!((options.request_id.as_str(), options.validate_only), ("x", false), "{words}");
+    }
+}
+
+#[test]
 fn everything_is_ended_only_when_it_is_said() {
     let double = double();
     let err = on(&double, "stream kill").failed(2);

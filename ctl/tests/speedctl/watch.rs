@@ -1,6 +1,6 @@
 //! Verbs that follow what happens.
 
-use speedmimi_proto::v1::{DrainDeadline, DrainPhase, DrainThen, EventType, Severity};
+use speedmimi_proto::v1::{AdminState, DrainDeadline, DrainPhase, DrainThen, EventType, Severity};
 use tonic::{Code, Status};
 
 use crate::double::{Call, Double, Script, entry};
@@ -95,6 +95,44 @@ fn a_drain_that_is_not_done_says_why() {
         assert!(code == 1 && err.contains(why), "{err}");
     }
     on(&one(), "backend drain b1 --on-deadline close").failed(2);
+}
+
+/// A drain whose connection is lost while two are left, and what is there when it is back.
+fn lost(words: &str, state: AdminState, in_flight: u32) -> (Outcome, Vec<Call>) {
+    let mut backend = entry("default", "b1");
+    let status = backend.status.get_or_insert_default();
+    (status.admin_state, status.in_flight) = (state.into(), in_flight);
+    let double = Double::start(Script { drain_ends: DrainPhase::Draining, ..Script::with(vec![backend]) });
+    (on(&double, words), double.calls())
+}
+
+#[test]
+fn a_drain_whose_end_nobody_saw_is_done_only_where_it_left_what_was_asked_for() {
+    for (words, state, in_flight, code, why) in [
+        ("backend drain b1", AdminState::Enabled, 0, 1, "it is enabled again"),
+        ("backend drain b1 --then disable", AdminState::Enabled, 0, 1, "it is enabled again"),
+        ("backend drain b1 --then disable", AdminState::Disabled, 0, 0, "disabled now"),
+        ("backend drain b1 --then disable", AdminState::Disabled, 1, 1, "1 in flight"),
+        ("backend drain b1", AdminState::Disabled, 0, 1, "it is disabled"),
+        ("backend drain b1 --then remove", AdminState::Disabled, 0, 1, "it is disabled"),
+        ("backend drain b1 --watch-only", AdminState::Enabled, 0, 1, "it is enabled again"),
+    ] {
+        let (Outcome { code: ended, err, .. }, calls) = lost(words, state, in_flight);
+        assert!(ended == code && err.contains(why), "{words}, {state:?}: {ended} {err}");
+        let begun = calls.iter().filter(|call| matches!(call, Call::Drain(_))).count();
+        assert_eq!(begun, 1, "it is not begun a second time: {calls:?}");
+    }
+}
+
+#[test]
+fn a_drain_is_looked_on_at_without_beginning_one() {
+    let double = one();
+    on(&double, "backend drain b1 --watch-only").done();
+    let Call::Drain(request) = double.last() else { panic!("{:?}", double.calls()) };
+    assert!(request.watch_only && request.options.is_none(), "{request:?}");
+    for flag in ["--then disable", "--deadline 1s", "--replace", "--detach", "--dry-run", "--request-id x"] {
+        on(&double, &format!("backend drain b1 --watch-only {flag}")).failed(2);
+    }
 }
 
 #[test]

@@ -113,6 +113,12 @@ impl Layers {
         if !by.is_empty() {
             return Err(ChangeError::InUse { object: object(), by, advice: "lead these routes elsewhere first" });
         }
+        let limited = across::clients(&self.effective).filter(|(_, upstream)| *upstream == name);
+        let by: BTreeSet<Object> = limited.map(|(section, _)| Object::Section(section.into())).collect();
+        if !by.is_empty() {
+            let advice = "take it out of auth.clients of the file first";
+            return Err(ChangeError::InUse { object: object(), by: by.into_iter().collect(), advice });
+        }
         let group = self.effective.upstreams.get(name);
         let backends = group.iter().flat_map(|group| &group.backends);
         let backends: Vec<Object> = backends.map(|backend| Object::backend(name, &backend.id)).collect();

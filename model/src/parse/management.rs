@@ -1,10 +1,12 @@
 //! `grpc` and `admin`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use crate::config::{Auth, AuthClient, Management, ManagementTls, Role};
+use crate::across;
+use crate::config::{Auth, AuthClient, Management, ManagementTls, Role, Upstream};
 use crate::read::{At, Section};
 use crate::rules;
+use crate::tree::{Node, Value};
 
 /// Reads a section; `port` is its default.
 pub(super) fn read(at: At<'_>, port: u16, unix: bool) -> Management {
@@ -81,6 +83,32 @@ fn client(at: At<'_>) -> Option<AuthClient> {
     });
     section.finish();
     Some(AuthClient { san: san?, role: role?, upstreams })
+}
+
+/// What of `auth` names an upstream that is not there; without it, who was to be limited could do nothing.
+pub(super) fn dangling(at: At<'_>, upstreams: &BTreeMap<String, Upstream>) {
+    let child = |node: &Node, path: &str, wanted: &str, each: &mut dyn FnMut(&Node, &str)| {
+        let Value::Mapping(entries) = &node.value else { return };
+        for (_, node) in entries.iter().filter(|(key, _)| key.text == wanted) {
+            each(node, &format!("{path}.{wanted}"));
+        }
+    };
+    let list = |node: &Node, path: &str, each: &mut dyn FnMut(At<'_>)| At { sink: at.sink, path, node }.list(each);
+    child(at.node, at.path, "auth", &mut |auth, path| {
+        child(auth, path, "clients", &mut |clients, path| {
+            list(clients, path, &mut |client| {
+                child(client.node, client.path, "upstreams", &mut |names, path| {
+                    list(names, path, &mut |name| {
+                        if let Value::Scalar(text) = &name.node.value
+                            && !upstreams.contains_key(text)
+                        {
+                            name.fault(across::no_upstream(text, upstreams.keys()));
+                        }
+                    });
+                });
+            });
+        });
+    });
 }
 
 /// Keys that need one another.

@@ -13,6 +13,7 @@ use super::status::{self, Violations};
 use super::watch::{self, Stream};
 use crate::control::{Control, Done, Operation, Plan};
 
+mod explain;
 mod hash;
 mod history;
 mod named;
@@ -56,6 +57,7 @@ impl ConfigService for Configuration {
             has_overlay: !layers.overlay().is_empty(),
             overlay: if explain { source::overlay(layers, sight) } else { Vec::new() },
             hash: hash::of(view.store.config()),
+            sources: if explain { explain::sources(layers) } else { Vec::new() },
         }))
     }
 

@@ -15,6 +15,8 @@ use crate::control::drain::{Drain, DrainPhase, OnDeadline, Plan, Progress, Then}
 use crate::control::{Control, Done, Operation};
 use crate::live::BackendRef;
 
+mod look_on;
+
 /// Longest silence while a drain goes on.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -23,6 +25,9 @@ pub(super) async fn drain(
     control: &Control,
     request: Request<v1::DrainBackendRequest>,
 ) -> Result<Stream<v1::DrainBackendResponse>, Status> {
+    if request.get_ref().watch_only {
+        return look_on::look_on(control, request.into_inner()).await;
+    }
     let mut violations = Violations::default();
     let (mutation, request) = Mutation::open("DrainBackend", request, &mut violations);
     let id = convert::needed("backend_id", &request.backend_id, &mut violations).to_owned();

@@ -13,6 +13,7 @@ use crate::control::reports::{Performance, Report};
 use crate::control::{Admin, Control, Object, Store};
 use crate::live::{BackendState, Health};
 
+mod kept_out;
 pub(super) mod route;
 pub(super) mod source;
 pub(super) mod upstream;
@@ -85,6 +86,8 @@ fn observed(control: &Control, store: &Store, upstream: &str, backend: &Backend)
         health: expected.into(),
         breaker: v1::BreakerState::Closed.into(),
         revision: store.revision_of(&object),
+        drain: kept_out::drain(control, store, upstream, &backend.id),
+        disconnected: kept_out::disconnected(control, store, upstream, &backend.id),
         ..v1::BackendStatus::default()
     };
     let Some(state) = control.live().find_backend(upstream, &backend.id) else { return common };

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use speedmimi_model::{ChangeError, Faults, Kind, ReloadError, Violation};
+use speedmimi_model::{ChangeError, Faults, Kind, Object, ReloadError, Violation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -32,8 +32,11 @@ impl Violations {
 
 /// Bad input.
 pub(super) fn invalid(violations: &[Violation]) -> Status {
+    invalid_in(violations, info("INVALID_FIELDS", []))
+}
+
+fn invalid_in(violations: &[Violation], mut details: ErrorDetails) -> Status {
     let text: Vec<_> = violations.iter().map(|found| format!("{}: {}", found.field, found.description)).collect();
-    let mut details = info("INVALID_FIELDS", []);
     let fields: Vec<_> = violations.iter().map(|found| FieldViolation::new(&found.field, &found.description)).collect();
     details.set_bad_request(fields);
     Status::with_error_details(Code::InvalidArgument, text.join("; "), details)
@@ -41,11 +44,15 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
 
 /// A document that is not valid: every fault with its place.
 pub(super) fn faults(name: &str, faults: &Faults) -> Status {
+    invalid(&places(name, faults))
+}
+
+fn places(name: &str, faults: &Faults) -> Vec<Violation> {
     let violations = faults.0.iter().map(|fault| Violation {
         field: if fault.path.is_empty() { name.to_owned() } else { fault.path.clone() },
         description: format!("{name}:{}:{}: {}", fault.line, fault.column, fault.message),
     });
-    invalid(&violations.collect::<Vec<_>>())
+    violations.collect()
 }
 
 /// There is no such thing; `known` says what there is.
@@ -86,7 +93,10 @@ pub(super) fn refused(error: &Refused) -> Status {
             let [expected, current] = revisions;
             (Code::Aborted, info("REVISION_CONFLICT", [("object", object), expected, current]))
         }
-        Refused::Load(LoadError::Faults { path, faults, .. }) => return self::faults(path, faults),
+        // The fault is in the file, and not in what was asked.
+        Refused::Load(LoadError::Faults { path, faults, .. }) => {
+            return invalid_in(&places(path, faults), info("INVALID_FIELDS", [("config_file", path.clone())]));
+        }
         Refused::Busy { object, in_flight } => {
             let exchanges = ("in_flight", in_flight.to_string());
             (Code::FailedPrecondition, info("EXCHANGES_IN_FLIGHT", [("name", object.name()), exchanges]))
@@ -127,6 +137,12 @@ pub(super) fn refused(error: &Refused) -> Status {
 /// There is no such backend, for a caller that is not told what there is.
 pub(super) fn hidden() -> Status {
     Status::with_error_details(Code::NotFound, "this backend does not exist", info("BACKEND_NOT_FOUND", []))
+}
+
+/// There is no drain to look on at.
+pub(super) fn not_draining(object: &Object) -> Status {
+    let details = info("DRAIN_NOT_FOUND", [("name", object.name())]);
+    Status::with_error_details(Code::NotFound, format!("{object} does not drain"), details)
 }
 
 /// It is not known who calls.
@@ -205,7 +221,6 @@ fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Object;
 
     #[test]
     fn bad_input_names_every_field() {

@@ -16,6 +16,8 @@ use crate::control::streams::{Stream, StreamFilter, StreamId};
 use crate::control::{Caller, Control};
 use crate::protocol::Protocol;
 
+mod names;
+
 /// Exchanges of a page, at most and by default.
 const LARGEST: usize = 1000;
 /// Exchanges that the answer to a kill shows by default.
@@ -36,11 +38,16 @@ impl StreamService for Streams {
         let by = caller::of(&request);
         let v1::ListStreamsRequest { filter, page_size, page_token } = request.into_inner();
         let mut violations = Violations::default();
-        let filter = own(&by, filter.unwrap_or_default(), &mut violations)?;
+        let mut filter = own(&by, filter.unwrap_or_default(), &mut violations)?;
+        names::settle(&mut filter, &self.0.view().store, &by, &mut violations);
         let size = bounded("page_size", page_size, LARGEST, &mut violations);
         let after = if page_token.is_empty() { None } else { read_id("page_token", &page_token, &mut violations) };
         violations.check()?;
-        let found = self.0.streams(filter, after, size, &by).await.map_err(|crowded| status::crowded(&crowded))?;
+        let found =
+            self.0.streams(filter.clone(), after, size, &by).await.map_err(|crowded| status::crowded(&crowded))?;
+        if found.total == 0 {
+            names::known(&filter, &self.0.view().store, &by)?;
+        }
         Ok(Response::new(v1::ListStreamsResponse {
             streams: found.streams.iter().map(wire).collect(),
             next_page_token: found.next.map(|id| id.to_string()).unwrap_or_default(),
@@ -57,7 +64,8 @@ impl StreamService for Streams {
         let (mutation, request) = Mutation::open("KillStreams", request, &mut violations);
         let v1::KillStreamsRequest { filter, all, show, .. } = request;
         let unfiltered = filter.as_ref().is_none_or(|filter| *filter == v1::StreamFilter::default());
-        let filter = own(&by, filter.unwrap_or_default(), &mut violations)?;
+        let mut filter = own(&by, filter.unwrap_or_default(), &mut violations)?;
+        names::settle(&mut filter, &self.0.view().store, &by, &mut violations);
         let show = bounded("show", show, SHOWN, &mut violations);
         refuse_revision(mutation.guard.expected_revision, &mut violations);
         match (all, unfiltered) {
@@ -72,10 +80,13 @@ impl StreamService for Streams {
             let object = format!("{STREAMS} {filter}");
             let in_flight: u64 = control.live().workers().iter().map(|cells| cells.active.get()).sum();
             let found = match only {
-                true => control.streams(filter, None, show, &by).await,
-                false => control.kill_streams(filter, show, &by).await,
+                true => control.streams(filter.clone(), None, show, &by).await,
+                false => control.kill_streams(filter.clone(), show, &by).await,
             };
             let found = found.map_err(|crowded| status::crowded(&crowded))?;
+            if found.total == 0 {
+                names::known(&filter, &control.view().store, &by)?;
+            }
             let before = format!("in_flight={in_flight}");
             let after = format!("{}={}", if only { "fitting" } else { "killed" }, found.total);
             let streams = found.streams.iter().map(wire).collect();

@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+mod board;
 mod running;
 mod words;
 
+pub(super) use board::Board;
+pub use board::Cut;
 pub(super) use running::Running;
 
 /// Backends that are draining, by upstream and id.

@@ -99,6 +99,7 @@ impl Controller {
             reports: parking_lot::Mutex::default(),
             findings: publisher.findings(),
             feed: feed.clone(),
+            kept_out: Arc::default(),
             file,
             home: journal.home(),
             mailboxes: OnceLock::new(),
@@ -108,7 +109,7 @@ impl Controller {
             turns: Turns::default(),
             access: OnceLock::new(),
         });
-        let drains = drain::Running::new(sender.downgrade(), feed);
+        let drains = drain::Running::new(sender.downgrade(), feed, shared.kept_out.clone());
         let control = Control { commands: sender, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
         let waiting = VecDeque::new();

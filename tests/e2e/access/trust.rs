@@ -39,10 +39,10 @@ fn speedctl_says_what_to_do_when_trust_fails() {
     let list = ["backend", "list"];
     for (endpoint, args, code, told) in [
         (secure_at("127.0.0.1"), &["--ca", &ca, "--token-file", &token][..], 0, ""),
-        (secure_at("127.0.0.1"), &["--ca", &other, "--token-file", &token], 1, "--ca FILE"),
+        (secure_at("127.0.0.1"), &["--ca", &other, "--token-file", &token], 3, "--ca FILE"),
         (secure_at("127.0.0.1"), &["--ca", &ca], 1, "--token-file"),
         (secure_at("127.0.0.1"), &["--ca", &ca, "--token-file", &wrong], 1, "not known"),
-        (secure_at("localhost"), &["--ca", &ca, "--token-file", &token], 1, "for another name"),
+        (secure_at("localhost"), &["--ca", &ca, "--token-file", &token], 3, "for another name"),
         (secure_at("127.0.0.1"), &["--ca", &ca, "--cert", &ca], 2, "--key"),
         (secure_at("127.0.0.1"), &["--ca", &token], 2, "no certificate in PEM"),
         (clear, &["--token-file", &token], 3, "https://"),
@@ -54,7 +54,7 @@ fn speedctl_says_what_to_do_when_trust_fails() {
     }
     let plain = Proxy::start(&Config::one(refused()));
     let ended = speedctl(&format!("https://{}", plain.grpc_address()), &["--ca", &ca, "backend", "list"]);
-    assert!(ended.assert_code(1).err.contains("does not speak TLS"));
+    assert!(ended.assert_code(3).err.contains("does not speak TLS"));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_expired_certificate_is_called_so_on_both_sides() {
     proxy.wait_log("is not valid today");
     let endpoint = format!("https://{}", proxy.grpc_address());
     let (ca, token) = (path(&proxy, "ca.crt"), path(&proxy, "token"));
-    let ended = speedctl(&endpoint, &["--ca", &ca, "--token-file", &token, "backend", "list"]).assert_code(1);
+    let ended = speedctl(&endpoint, &["--ca", &ca, "--token-file", &token, "backend", "list"]).assert_code(3);
     assert!(ended.err.contains("has expired") && ended.err.contains("SIGHUP"), "{ended:#?}");
 }
 

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use speedmimi_proto::v1::watch_events_response::Message;
 use speedmimi_proto::v1::{
-    Backend, Layer, MutationOptions, OverlayKind, ReloadConfigRequest, Severity, Upstream, WatchEventsRequest,
+    Backend, GetConfigRequest, Layer, MutationOptions, OverlayKind, ReloadConfigRequest, Severity, Upstream,
+    WatchEventsRequest,
 };
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -83,7 +84,7 @@ fn a_document_is_tried_applied_and_cleared() {
 
     speedctl(&proxy, &["config", "clear", "backends.default.b1", "max_conn"]).assert_code(0);
     assert_eq!(management.backend("b1").max_conn, Some(100));
-    speedctl(&proxy, &["config", "clear"]).assert_code(0);
+    speedctl(&proxy, &["config", "clear", "--all"]).assert_code(0);
     let cleared = management.shown();
     assert_eq!((cleared.hash, cleared.has_overlay), (before.hash, false));
 }
@@ -244,4 +245,46 @@ fn the_new_nouns_of_the_command_line_act() {
     let explained = speedctl(&proxy, &["upstream", "get", "--explain"]).assert_code(0);
     let line = explained.out.lines().find(|line| line.starts_with("pool.max_idle")).expect("a row");
     assert!(line.contains("overlay") && line.contains("api"), "{explained:#?}");
+}
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let backend = named("b1");
+    let proxy = Proxy::start(&Config::new().backend_with("b1", backend.address(), "max_conn: 100"));
+    let management = proxy.management();
+    management.update(weight(60)).expect("valid");
+    let request = GetConfigRequest { explain: true, ..GetConfigRequest::default() };
+    let shown = management.call(management.config().get_config(request)).expect("it is shown");
+    let field = |object: &str, field: &str| {
+        let source = shown.sources.iter().find(|source| source.object == object).expect("every object is there");
+        source.fields.iter().find(|found| found.field == field).expect("every field is there").clone()
+    };
+    assert_eq!(field("backends.default.b1", "max_conn").layer(), Layer::File);
+    assert_eq!(field("backends.default.b1", "scheme").layer(), Layer::Default);
+    let set = field("backends.default.b1", "weight");
+    assert_eq!((set.layer(), set.value.as_str()), (Layer::Overlay, "60"));
+    assert!(set.origin.is_some_and(|origin| origin.revision > 1 && !origin.who.is_empty() && origin.at.is_some()));
+    assert_eq!(field("server", "port").layer(), Layer::File);
+    assert_eq!(field("log", "level").value, "\"info\"");
+    let ended = speedctl(&proxy, &["config", "get", "--explain"]).assert_code(0);
+    for line in
+        ["# backends.default.b1.max_conn: 100 (file)", "# backends.default.b1.weight: 60 (overlay: ", "# server.port: "]
+    {
+        assert!(ended.out.contains(line), "{line}: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_rollback_and_its_refusals_name_the_revision() {
+    let backend = named("b1");
+    let proxy = Proxy::start(&Config::one(backend.address()));
+    proxy.management().update(weight(60)).expect("valid");
+    speedctl(&proxy, &["config", "rollback", "1"]).assert_code(0);
+    let ended = speedctl(&proxy, &["config", "history"]).assert_code(0);
+    assert!(ended.out.contains("RollbackConfig to revision 1"), "{ended:#?}");
+    let ended = speedctl(&proxy, &["config", "rollback", "99"]).assert_code(4);
+    assert!(ended.err.contains("hint: speedctl config history"), "{ended:#?}");
+    proxy.rewrite("nonsense: 1\n");
+    let ended = speedctl(&proxy, &["config", "reload"]).assert_code(6);
+    assert!(ended.err.contains("correct the file; speedctl config check -f "), "{ended:#?}");
 }

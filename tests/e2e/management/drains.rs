@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use speedmimi_proto::v1::backend_drain::{OnDeadline, Phase, Then};
 use speedmimi_proto::v1::*;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use crate::harness::{
-    Backend as Origin, Client, Config, EVENT_STREAM, Management, Next, Process, Proxy, SPEEDCTL, chunk, eventually,
-    named,
+    Backend as Origin, Client, Config, EVENT_STREAM, Ended, Management, Next, Process, Proxy, SPEEDCTL, chunk,
+    eventually, named, run,
 };
 
 const STREAMS: u64 = 100;
@@ -186,4 +187,54 @@ fn a_reload_that_removes_the_backend_ends_its_drain() {
     assert_eq!(last, Some(DrainPhase::Removed));
     assert_eq!(proxy.get("/").text(), "b2");
     clients[0].response().assert_forwarded(200);
+}
+
+fn speedctl(proxy: &Proxy, args: &[&str]) -> Ended {
+    run(Command::new(SPEEDCTL).arg("--endpoint").arg(format!("http://{}", proxy.grpc_address())).args(args))
+}
+
+#[test]
+fn what_keeps_a_backend_out_is_shown_and_looked_on_at_without_beginning_it() {
+    let first = streams(Duration::from_secs(60));
+    let proxy = Proxy::start(&Config::one(first.address()));
+    let management = proxy.management();
+    let _clients = open(&proxy, 1);
+    eventually("it goes on", || first.flight().current() == 1);
+    let ended = speedctl(&proxy, &["backend", "drain", "b1", "--watch-only"]).assert_code(4);
+    assert!(ended.err.contains("does not drain"), "{ended:#?}");
+    assert_eq!(management.status("b1").admin_state(), AdminState::Enabled, "looking on begins nothing");
+    let both = DrainBackendRequest {
+        backend_id: "b1".into(),
+        watch_only: true,
+        replace: true,
+        ..DrainBackendRequest::default()
+    };
+    let refused = management.call(management.backends().drain_backend(both)).expect_err("it is one or the other");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+
+    let begin =
+        ["backend", "drain", "b1", "--deadline", "1h", "--on-deadline", "close", "--then", "remove", "--detach"];
+    let ended = speedctl(&proxy, &begin).assert_code(0);
+    assert!(ended.out.contains("are closed, then remove"), "{ended:#?}");
+    let shown = management.status("b1").drain.expect("it drains");
+    assert_eq!((shown.phase(), shown.then(), shown.remaining), (Phase::Draining, Then::Remove, 1));
+    assert_eq!(shown.on_deadline(), OnDeadline::Close);
+    assert!(shown.begun_at.is_some() && shown.deadline.is_some() && !shown.who.is_empty(), "{shown:?}");
+    let ended = speedctl(&proxy, &["backend", "list"]).assert_code(0);
+    assert!(ended.out.contains("  draining, then remove  "), "{ended:#?}");
+    let ended = speedctl(&proxy, &["backend", "get", "b1"]).assert_code(0);
+    assert!(ended.out.contains("1 in flight") && ended.out.contains("what is left then is closed"), "{ended:#?}");
+    let on = DrainBackendRequest { watch_only: true, ..DrainBackendRequest::default() };
+    let looking = next(&management, &mut drain(&management, on)).expect("a message");
+    assert!(looking.attached && looking.then() == DrainThen::Remove, "{looking:?}");
+
+    management.enable("b1");
+    assert_eq!(management.status("b1").drain, None);
+    management.disconnect("b1", false);
+    let cut = management.status("b1").disconnected.expect("it is cut off");
+    assert!(cut.since.is_some() && !cut.who.is_empty(), "{cut:?}");
+    assert!(speedctl(&proxy, &["backend", "list"]).assert_code(0).out.contains("  disconnected  "));
+    let again = Backend { id: "b1".into(), active: Some(true), ..Backend::default() };
+    management.update(again).expect("it is there");
+    assert_eq!(management.status("b1").disconnected, None, "active: true ends a disconnect, too");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use speedmimi_proto::v1::{
@@ -11,7 +12,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, accept, client};
 use tonic::Code;
 
-use crate::harness::{Backend, Client, Config, Gate, Management, Next, PATIENCE, Proxy, eventually, silent, ticking};
+use crate::harness::{
+    Backend, Client, Config, Gate, Management, Next, PATIENCE, Proxy, SPEEDCTL, eventually, run, silent, ticking,
+};
 
 const TICK: Duration = Duration::from_millis(20);
 
@@ -159,6 +162,68 @@ fn a_filter_shows_those_that_fit_all_of_it() {
         management.list_streams(StreamFilter { ids: vec![one.id.clone(), "7-7".into()], ..all() }, 0)[0].id,
         one.id
     );
+}
+
+#[test]
+fn a_name_in_a_filter_means_one_thing_or_is_refused() {
+    let (first, second) = (silent(), silent());
+    let config = Config::one(first.address())
+        .backend_of("other", "b1", second.address(), "")
+        .route("all", "upstream: default")
+        .route("other", "path: /other")
+        .route("other", "upstream: other");
+    let proxy = Proxy::start(&config);
+    let management = proxy.management();
+    let clients = ["/", "/other"].map(|path| {
+        let mut client = proxy.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: e2e.test\r\n\r\n"));
+        client
+    });
+    eventually("both arrive", || first.flight().current() + second.flight().current() == 2);
+    let list = |filter: StreamFilter| {
+        let request = ListStreamsRequest { filter: Some(filter), ..ListStreamsRequest::default() };
+        management.call(management.streams().list_streams(request))
+    };
+    let both = StreamFilter { backend_id: "b1".into(), ..all() };
+    for refused in [list(both.clone()).map(drop), management.kill_streams(both).map(drop)] {
+        let refused = refused.expect_err("two are called so");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("default/b1, other/b1"), "{refused:?}");
+    }
+    for filter in [
+        StreamFilter { upstream: "othr".into(), ..all() },
+        StreamFilter { upstream: "other".into(), backend_id: "b2".into(), ..all() },
+        StreamFilter { backend_id: "nobody".into(), ..all() },
+        StreamFilter { route: "othr".into(), ..all() },
+    ] {
+        for refused in [list(filter.clone()).map(drop), management.kill_streams(filter.clone()).map(drop)] {
+            let refused = refused.expect_err("nothing is called so");
+            assert_eq!(refused.code(), Code::NotFound, "{filter:?}");
+            assert!(refused.message().contains("other"), "it says what there is: {refused:?}");
+        }
+    }
+    let speedctl = |args: &[&str]| {
+        run(Command::new(SPEEDCTL).arg("--endpoint").arg(format!("http://{}", proxy.grpc_address())).args(args))
+    };
+    let ended = speedctl(&["stream", "kill", "--backend", "other/b1"]).assert_code(0);
+    assert!(ended.out.starts_with("1 exchange ended") && ended.out.contains("other/b1"), "{ended:#?}");
+    let ended = speedctl(&["stream", "list", "--backend", "b1"]).assert_code(0);
+    assert!(ended.out.contains("default/b1") && !ended.out.contains("other/b1"), "{ended:#?}");
+    speedctl(&["stream", "kill", "--backend", "other/nobody"]).assert_code(4);
+    drop(clients);
+}
+
+#[test]
+fn an_event_stream_is_one_whatever_the_request_said() {
+    let backend = ticking(TICK, &Gate::default());
+    let proxy = Proxy::start(&Config::one(backend.address()));
+    let management = proxy.management();
+    let mut client = open(&proxy, "GET /events HTTP/1.1\r\nHost: e2e.test");
+    goes_on(&mut client);
+    let sse = StreamFilter { protocol: StreamProtocol::Sse.into(), ..all() };
+    assert_eq!(management.list_streams(all(), 0)[0].protocol(), StreamProtocol::Sse);
+    assert_eq!(management.kill_streams(sse).expect("a filter").killed, 1);
+    is_cut(&mut client);
 }
 
 #[test]

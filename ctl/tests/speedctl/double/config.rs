@@ -22,6 +22,10 @@ impl Script {
         ]
     }
 
+    fn sources(&self) -> Vec<ObjectSource> {
+        vec![ObjectSource { object: "backends.default.b1".to_owned(), fields: explained("max_conn") }]
+    }
+
     fn overlay(&self) -> Vec<OverlayEntry> {
         if self.same {
             return vec![];
@@ -67,6 +71,7 @@ impl ConfigService for Script {
             has_overlay: !self.same,
             overlay: if request.explain { self.overlay() } else { vec![] },
             hash: "00c0ffee00c0ffee".to_owned(),
+            sources: if request.explain { self.sources() } else { vec![] },
         }))
     }
 

@@ -117,9 +117,15 @@ impl StatsService for Script {
     type WatchStatsStream = Told<WatchStatsResponse>;
 
     async fn watch_stats(&self, request: Request<WatchStatsRequest>) -> Answer<Self::WatchStatsStream> {
-        self.hear(Call::WatchStats(request.into_inner())).await?;
-        let stats = self.get_server_stats(Request::new(GetServerStatsRequest {})).await?.into_inner();
-        let of = Some(watch_stats_response::Of::Server(stats));
+        use watch_stats_request::Of;
+        use watch_stats_response::Of as Stats;
+        let request = request.into_inner();
+        self.hear(Call::WatchStats(request.clone())).await?;
+        let of = Some(match request.of {
+            Some(Of::Group(of)) => Stats::Group(self.get_upstream_stats(Request::new(of)).await?.into_inner()),
+            Some(Of::Backend(of)) => Stats::Backend(self.get_backend_stats(Request::new(of)).await?.into_inner()),
+            _ => Stats::Server(self.get_server_stats(Request::new(GetServerStatsRequest {})).await?.into_inner()),
+        });
         Ok(Response::new(watches::told(vec![WatchStatsResponse { of, ..Default::default() }; 9])))
     }
 

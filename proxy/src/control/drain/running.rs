@@ -9,6 +9,7 @@ use speedmimi_model::{Change, Object};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
+use super::board::Board;
 use super::{Drain, DrainPhase, OnDeadline, Progress, Then};
 use crate::control::feed::{Feed, event};
 use crate::control::operation::Ask;
@@ -36,6 +37,7 @@ pub(in crate::control) struct Running {
     looks: u32,
     commands: mpsc::WeakSender<Command>,
     feed: Feed,
+    board: Arc<Board>,
 }
 
 #[derive(Debug)]
@@ -48,9 +50,10 @@ struct One {
 }
 
 impl Running {
-    /// Nothing drains. What is to be done at an end is asked for by `commands`, as by anybody.
-    pub(in crate::control) fn new(commands: mpsc::WeakSender<Command>, feed: Feed) -> Self {
-        Self { drains: HashMap::new(), next_look: Instant::now() + NEVER, looks: 0, commands, feed }
+    /// Nothing drains. What is to be done at an end is asked for by `commands`, as by anybody; what goes on is written
+    /// on the board.
+    pub(in crate::control) fn new(commands: mpsc::WeakSender<Command>, feed: Feed, board: Arc<Board>) -> Self {
+        Self { drains: HashMap::new(), next_look: Instant::now() + NEVER, looks: 0, commands, feed, board }
     }
 
     /// Begins and ends drains, so that they are those of the store. Call whenever there is a new store, once it is in
@@ -86,6 +89,7 @@ impl Running {
                 }
             }
         }
+        self.board.drains(self.drains.iter().map(|(name, one)| (name.clone(), one.progress.subscribe())));
         // What has nothing left ends at once.
         self.next_look = Instant::now();
     }

@@ -157,6 +157,7 @@ impl Controller {
         let (feed, by) = (&self.shared.feed, &guard.by.who);
         if let (Operation::Disconnect { upstream, id, .. }, Ok(done)) = (operation, result) {
             feed.happened(event::disconnect(upstream, id, by, done.cut, done.revision));
+            self.shared.kept_out.cut(upstream, id, by, |upstream, id| done.store.is_disconnected(upstream, id));
         }
         let Operation::Reload { secrets, .. } = operation else { return };
         self.shared.lifecycle.count_reload(result.is_ok());
@@ -195,7 +196,10 @@ impl Controller {
         let outcome = planned.map(|planned| {
             let Planned { store, object, cut, summary, attached } = planned;
             if !ask.guard.validate_only {
-                let what = object.as_ref().map_or_else(String::new, |object| format!(" {object}"));
+                let what = match &ask.operation {
+                    Operation::Rollback(revision) => format!(" to revision {revision}"),
+                    _ => object.as_ref().map_or_else(String::new, |object| format!(" {object}")),
+                };
                 let what = format!("{}{what}", ask.guard.verb);
                 let author = Author { by: &ask.guard.by, at: journal::now(), what };
                 draft.batch.append(journal::step((&before).into(), &store, &author));

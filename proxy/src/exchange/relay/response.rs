@@ -192,6 +192,9 @@ fn heads(
             100..=199 if exchange.request.version == Version::Http10 => {}
             100..=199 => heads::write_interim(output, response, rest),
             _ => {
+                if response.event_stream && response.framing != Framing::None {
+                    exchange.streams_events();
+                }
                 let delivery = deliver(transfer, exchange, response.framing, response.status, response.keep_alive);
                 heads::write_response(exchange, output, response, rest, delivery);
                 exchange.figures.status = response.status;

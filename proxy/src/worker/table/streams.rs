@@ -77,6 +77,11 @@ impl Table {
         carried.sent = 0;
     }
 
+    /// It turned out to be something else.
+    pub(crate) fn turned(&self, key: Key, protocol: Protocol) {
+        self.0.borrow_mut().entries[key.0 as usize].carried.protocol = protocol;
+    }
+
     /// Bytes have moved: so many in all.
     #[inline]
     pub(crate) fn moved(&self, key: Key, received: u64, sent: u64, now: u64) {
