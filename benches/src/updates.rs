@@ -121,6 +121,7 @@ mod tests {
         let begin = Instant::now();
         let made = drive(1_000.0, &stopped, probe, |number| {
             if number == 0 {
+                // sleep: an update that takes long.
                 thread::sleep(Duration::from_millis(30));
             }
             if number == 99 {

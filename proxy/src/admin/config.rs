@@ -57,7 +57,7 @@ impl ConfigService for Configuration {
             has_overlay: !layers.overlay().is_empty(),
             overlay: if explain { source::overlay(layers, sight) } else { Vec::new() },
             hash: hash::of(view.store.config()),
-            sources: if explain { explain::sources(layers) } else { Vec::new() },
+            sources: if explain { explain::sources(layers, sight) } else { Vec::new() },
         }))
     }
 

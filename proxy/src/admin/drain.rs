@@ -26,7 +26,8 @@ pub(super) async fn drain(
     request: Request<v1::DrainBackendRequest>,
 ) -> Result<Stream<v1::DrainBackendResponse>, Status> {
     if request.get_ref().watch_only {
-        return look_on::look_on(control, request.into_inner()).await;
+        let by = caller::of(&request);
+        return look_on::look_on(control, &by, request.into_inner()).await;
     }
     let mut violations = Violations::default();
     let (mutation, request) = Mutation::open("DrainBackend", request, &mut violations);

@@ -4,13 +4,14 @@ use speedmimi_model::Object;
 use speedmimi_proto::v1;
 use tonic::Status;
 
-use super::{Stream, convert, ending, entry, follow, status};
+use super::{Stream, convert, ending, entry, follow, status, watch};
 use crate::admin::status::Violations;
-use crate::control::Control;
+use crate::control::{Caller, Control};
 
 /// Tells how far a drain is; refused where there is none.
 pub(super) async fn look_on(
     control: &Control,
+    by: &Caller,
     request: v1::DrainBackendRequest,
 ) -> Result<Stream<v1::DrainBackendResponse>, Status> {
     let mut violations = Violations::default();
@@ -30,5 +31,6 @@ pub(super) async fn look_on(
     let progress = control.drained(&upstream, &id).await.map_err(|error| status::refused(&error))?;
     let Some(progress) = progress else { return Err(status::not_draining(&Object::backend(upstream, id))) };
     let state = control.live().find_backend(&upstream, &id);
-    Stream::run(control, move |outlet| async move { ending(follow(progress, state, true, &outlet).await.err()) })
+    let place = watch::place(control, by)?;
+    Ok(Stream::run(place, move |outlet| async move { ending(follow(progress, state, true, &outlet).await.err()) }))
 }
