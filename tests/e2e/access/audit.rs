@@ -149,7 +149,7 @@ fn every_verb_leaves_a_line_with_the_object_and_what_it_was_before_and_after() {
     table.row("AddUpstream", call!(m, upstreams.add_upstream(add)), [object, "", "upstreams.u."]);
     let random = Some(LoadBalancer::Random.into());
     let update = UpdateUpstreamRequest { upstream: named(random), ..Default::default() };
-    let told = [object, "upstreams.u.load_balancer=", "upstreams.u.load_balancer=\"random\""];
+    let told = [object, "upstreams.u.load_balancer=\"unset\"", "upstreams.u.load_balancer=\"random\""];
     table.row("UpdateUpstream", call!(m, upstreams.update_upstream(update)), told);
     let remove = RemoveUpstreamRequest { upstream: "u".into(), ..Default::default() };
     table.row("RemoveUpstream", call!(m, upstreams.remove_upstream(remove)), [object, "upstreams.u.", ""]);
