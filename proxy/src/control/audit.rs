@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use speedmimi_model::{Change, Difference, Object, Selector, hide};
+use speedmimi_model::{Change, Config, Difference, Object, Selector, hide};
 
 use super::caller::Caller;
 use super::error::Refused;
@@ -235,7 +235,7 @@ fn drain(done: &Done, upstream: &str, id: &str) -> [String; 2] {
 /// What a change made of the configuration, and of what operators want of a backend where that is no part of it.
 fn changes(done: &Done) -> [String; 2] {
     let differences = done.differences();
-    let [mut before, mut after] = values(&differences);
+    let [mut before, mut after] = values(&differences, [&done.before, &done.store].map(|store| store.config()));
     if let Some(Object::Backend { upstream, id }) = &done.object
         && !differences.iter().any(|one| one.field == "active")
         && let [Some(was), Some(is)] = admin_states(done, upstream, id)
@@ -254,12 +254,14 @@ fn changes(done: &Done) -> [String; 2] {
     [before, after]
 }
 
-/// The values before and after, `key=value` each, as long as they fit; no secrets, whoever is to read it.
-fn values(differences: &[Difference]) -> [String; 2] {
-    let side = |value: fn(&Difference) -> Option<&Value>| {
+/// The values before and after, `key=value` each, as long as they fit; no secrets, whoever is to read it. A key that an
+/// object does not have is unset; of an object that is not there nothing is said.
+fn values(differences: &[Difference], [old, new]: [&Config; 2]) -> [String; 2] {
+    let side = |value: fn(&Difference) -> Option<&Value>, config: &Config| {
         let mut text = String::new();
         for difference in differences {
-            let Some(mut value) = value(difference).cloned() else { continue };
+            let unset = || config.contains(&difference.object).then(|| Value::from("unset"));
+            let Some(mut value) = value(difference).cloned().or_else(unset) else { continue };
             let separator = if text.is_empty() { "" } else { " " };
             hide(&difference.path, &mut value);
             let _ = write!(text, "{separator}{}={value}", difference.path);
@@ -269,7 +271,7 @@ fn values(differences: &[Difference]) -> [String; 2] {
         }
         text
     };
-    [side(|one| one.old.as_ref()), side(|one| one.new.as_ref())]
+    [side(|one| one.old.as_ref(), old), side(|one| one.new.as_ref(), new)]
 }
 
 /// A value on one line and of bounded length.
@@ -312,7 +314,8 @@ mod tests {
         };
         let found =
             [differs("headers.request.set.x-key", Some("hunter2"), None), differs("upstream", Some("a"), Some("b"))];
-        let [before, after] = values(&found);
+        let config = Config::default();
+        let [before, after] = values(&found, [&config, &config]);
         let told = "routing.r.headers.request.set.x-key=\"***\" routing.r.upstream=\"a\"";
         assert_eq!((before.as_str(), after.as_str()), (told, "routing.r.upstream=\"b\""));
     }

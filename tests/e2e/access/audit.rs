@@ -149,7 +149,7 @@ fn every_verb_leaves_a_line_with_the_object_and_what_it_was_before_and_after() {
     table.row("AddUpstream", call!(m, upstreams.add_upstream(add)), [object, "", "upstreams.u."]);
     let random = Some(LoadBalancer::Random.into());
     let update = UpdateUpstreamRequest { upstream: named(random), ..Default::default() };
-    let told = [object, "upstreams.u.load_balancer=", "upstreams.u.load_balancer=\"random\""];
+    let told = [object, "upstreams.u.load_balancer=\"unset\"", "upstreams.u.load_balancer=\"random\""];
     table.row("UpdateUpstream", call!(m, upstreams.update_upstream(update)), told);
     let remove = RemoveUpstreamRequest { upstream: "u".into(), ..Default::default() };
     table.row("RemoveUpstream", call!(m, upstreams.remove_upstream(remove)), [object, "upstreams.u.", ""]);
@@ -173,14 +173,14 @@ fn every_verb_leaves_a_line_with_the_object_and_what_it_was_before_and_after() {
     table.row("ApplyConfig", call!(m, config.apply_config(apply)), [object, "weight=100", "weight=5"]);
     let back = RollbackConfigRequest { revision: shown.revision, options: None };
     table.row("RollbackConfig", call!(m, config.rollback_config(back)), [object, "weight=5", "weight=100"]);
-    let pin = UpdateBackendRequest {
-        backend: Some(Backend { id: "b1".into(), weight: Some(100), ..Backend::default() }),
+    let over = UpdateBackendRequest {
+        backend: Some(Backend { id: "b1".into(), weight: Some(8), ..Backend::default() }),
         ..Default::default()
     };
-    let told = ["backend default/b1", "revision=", ", with the same values in force"];
-    table.row("UpdateBackend", call!(m, backends.update_backend(pin)), told);
+    let told = ["backend default/b1", "backends.default.b1.weight=100", "backends.default.b1.weight=8"];
+    table.row("UpdateBackend", call!(m, backends.update_backend(over)), told);
     let clear = ClearOverlayRequest::default();
-    table.row("ClearOverlay", call!(m, config.clear_overlay(clear)), [object, "revision=", "revision="]);
+    table.row("ClearOverlay", call!(m, config.clear_overlay(clear)), [object, "b1.weight=8", "b1.weight=100"]);
     proxy.rewrite(&config.clone().server("read_timeout: 7s").yaml());
     let told = [object, "server.read_timeout=\"30s\"", "server.read_timeout=\"7s\""];
     table.row("ReloadConfig", call!(m, config.reload_config(ReloadConfigRequest::default())), told);

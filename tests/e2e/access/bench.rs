@@ -120,14 +120,14 @@ impl Bench {
         }
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let path = path.parse().expect("a path");
-        let streams = method.is_server_streaming();
+        let streams = method.is_server_streaming() && method.name() != "WatchConfig";
         let call = async {
             let mut grpc = Grpc::new(channel.clone());
             grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
             let mut answer = grpc.streaming(request, path, Raw).await?.into_inner();
-            // That a watch begins is enough: it may have nothing to say.
-            let first =
-                tokio::time::timeout(if streams { Duration::from_millis(50) } else { PATIENCE }, answer.message());
+            // That a watch begins is enough: it may have nothing to say. That of the configuration begins with all of it.
+            let patience = if streams { Duration::from_millis(50) } else { PATIENCE };
+            let first = tokio::time::timeout(patience, answer.message());
             first.await.unwrap_or(Ok(None)).map(Option::unwrap_or_default)
         };
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, call).await.expect("an answer") })

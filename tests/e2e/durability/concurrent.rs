@@ -77,7 +77,7 @@ fn assert_that_the_state_is_that_of(won: &mut [Won], management: &Management, di
         }
     }
     for object in objects() {
-        let found = look(management, &object).map(|(revision, value)| (revision, value));
+        let found = look(management, &object);
         assert_eq!(found.as_ref(), model.get(&object), "{object}; {dice}");
     }
     assert_eq!(management.shown().revision, won.len() as u64 + 1, "{dice}");

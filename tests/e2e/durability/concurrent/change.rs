@@ -182,7 +182,7 @@ impl Change {
         let options = Some(MutationOptions { expected_revision: Some(self.expected), ..MutationOptions::default() });
         macro_rules! call {
             ($service:ident.$method:ident($request:ident { $($fields:tt)* })) => {{
-                let request = $request { options, $($fields)*, ..$request::default() };
+                let request = $request { options, $($fields)* };
                 m.call(m.$service().$method(request)).map(|answer| answer.revision)
             }};
         }
@@ -204,23 +204,31 @@ impl Change {
                     max_conn: Some(*max_conn),
                     ..Backend::default()
                 };
-                call!(backends.add_backend(AddBackendRequest { backend: Some(backend) }))
+                call!(backends.add_backend(AddBackendRequest { backend: Some(backend), ..Default::default() }))
             }
             ("update backend", Some(Value::Backend { max_conn, .. })) => {
                 let backend = Backend { id: name, max_conn: Some(*max_conn), ..Backend::default() };
-                call!(backends.update_backend(UpdateBackendRequest { backend: Some(backend) }))
+                call!(backends.update_backend(UpdateBackendRequest { backend: Some(backend), ..Default::default() }))
             }
-            ("enable backend", _) => call!(backends.enable_backend(EnableBackendRequest { backend_id: name })),
-            ("disable backend", _) => call!(backends.disable_backend(DisableBackendRequest { backend_id: name })),
-            ("remove backend", _) => call!(backends.remove_backend(RemoveBackendRequest { backend_id: name })),
-            ("remove upstream", _) => call!(upstreams.remove_upstream(RemoveUpstreamRequest { upstream: name })),
+            ("enable backend", _) => {
+                call!(backends.enable_backend(EnableBackendRequest { backend_id: name, ..Default::default() }))
+            }
+            ("disable backend", _) => {
+                call!(backends.disable_backend(DisableBackendRequest { backend_id: name, ..Default::default() }))
+            }
+            ("remove backend", _) => {
+                call!(backends.remove_backend(RemoveBackendRequest { backend_id: name, ..Default::default() }))
+            }
+            ("remove upstream", _) => {
+                call!(upstreams.remove_upstream(RemoveUpstreamRequest { upstream: name, ..Default::default() }))
+            }
             ("remove route", _) => call!(routes.remove_route(RemoveRouteRequest { route: name })),
             (verb, Some(Value::Upstream { max_idle })) => {
                 let pool = Some(Pool { max_idle: Some(*max_idle), ..Pool::default() });
                 let upstream = Some(Upstream { name, pool, ..Upstream::default() });
                 match verb {
-                    "add upstream" => call!(upstreams.add_upstream(AddUpstreamRequest { upstream: upstream })),
-                    _ => call!(upstreams.update_upstream(UpdateUpstreamRequest { upstream: upstream })),
+                    "add upstream" => call!(upstreams.add_upstream(AddUpstreamRequest { upstream })),
+                    _ => call!(upstreams.update_upstream(UpdateUpstreamRequest { upstream, ..Default::default() })),
                 }
             }
             (verb, Some(Value::Route { path })) => {
@@ -232,7 +240,7 @@ impl Change {
                     }
                     _ => {
                         let route = Some(Route { name, path, ..Route::default() });
-                        call!(routes.update_route(UpdateRouteRequest { route: route }))
+                        call!(routes.update_route(UpdateRouteRequest { route, ..Default::default() }))
                     }
                 }
             }
