@@ -29,7 +29,7 @@ const VERBS: [&str; 28] = [
     "config get",
     "config diff",
     "config export",
-    "config clear",
+    "config clear --all",
     "config reload",
     "stats server",
     "stats upstream",
@@ -150,7 +150,7 @@ fn the_hint_is_the_next_step_for_what_was_asked() {
         (Code::Aborted, "REVISION_CONFLICT", "", "speedctl config get"),
     ] {
         let double = refusing(code, reason, object);
-        let out = on(&double, "config clear");
+        let out = on(&double, "config clear --all");
         assert!(out.err.contains(hint), "{reason}: {}", out.err);
     }
 }
