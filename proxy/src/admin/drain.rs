@@ -10,7 +10,7 @@ use tonic::{Request, Status};
 use super::mutation::Mutation;
 use super::status::{self, Violations};
 use super::watch::{self, Outlet, Over, STALLED, Stream};
-use super::{convert, entry};
+use super::{caller, convert, entry};
 use crate::control::drain::{Drain, DrainPhase, OnDeadline, Plan, Progress, Then};
 use crate::control::{Control, Done, Operation};
 use crate::live::BackendRef;

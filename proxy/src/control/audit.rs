@@ -158,10 +158,10 @@ pub fn aside(guard: &Guard, revision: u64, deed: &Deed, failed: Option<&str>, re
 }
 
 /// The line of a start that made a revision, since the file was changed while no process ran.
-pub(super) fn started(by: &Caller, revision: u64, differences: &[Difference]) {
-    let [before, after] = values(differences);
+pub(super) fn started(by: &Caller, revision: u64, differences: &[Difference], configs: [&Config; 2]) {
+    let [before, after] = values(differences, configs);
     let (before, after) = (before.as_str(), after.as_str());
-    write(Line { by, object: "", before, after, result: Ok(revision), validate_only: false, request_id: "" });
+    write(Line { by, object: EVERYTHING, before, after, result: Ok(revision), validate_only: false, request_id: "" });
 }
 
 /// The line of a file that could not be read again.

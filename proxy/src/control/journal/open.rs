@@ -65,7 +65,7 @@ fn tell(begun: &Begun, found: &Found, by: &Caller) {
     if let Some(before) = found.revision.filter(|before| *before != revision) {
         let (keys, told) = (differences.len(), conflicts.len());
         tracing::info!(revision, before, keys, conflicts = told, "the file was changed while no process ran");
-        audit::started(by, revision, differences);
+        audit::started(by, revision, differences, [&begun.before, store.config()]);
     }
 }
 
@@ -152,6 +152,8 @@ pub(super) struct Begun {
     pub(super) conflicts: Vec<String>,
     /// What is otherwise than when the process before ended, as far as that is known.
     pub(super) differences: Vec<Difference>,
+    /// What was in force then.
+    pub(super) before: Arc<Config>,
 }
 
 /// The first store. A file that was changed while no process ran makes a revision, like one that is reloaded, and by the
@@ -194,5 +196,6 @@ pub(super) fn begin(config: Config, found: &Found, by: &Caller) -> Begun {
     let store = Store::resumed(layers, past, (differs || !changed.is_empty()).then_some(changed), by);
     let what = if found.revision.is_none() { "first start" } else { "start with a file that was changed" };
     let batch = step(before, &store, &Author { by, at: now(), what: what.to_owned() });
-    Begun { store, batch, conflicts, differences }
+    let before = base.map(|base| base.effective().clone()).unwrap_or_default();
+    Begun { store, batch, conflicts, differences, before }
 }
