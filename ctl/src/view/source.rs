@@ -212,10 +212,11 @@ mod tests {
                 "# where each value comes from:",
                 "# backends.d.a.port: 1 (file)",
                 "# backends.d.a.weight: 1 (default)",
-                "# backends.d.a.max_conn: 200 (overlay: ann, , revision 4; the file says 100)",
+                "# backends.d.a.max_conn: 200 (overlay: ann, , revision 4; the file says 100*)",
                 "# over the file:",
                 "# - routing.r (ann, , revision 4)",
-                "# ! routing.r has no effect: it?is gone",
+                "# ! routing.r has no effect now: it?is gone",
+                "# * the file was changed here since and says something else; what was set through the API holds",
             ]
         );
     }

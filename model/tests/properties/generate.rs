@@ -221,7 +221,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     let upstreams = btree_map(name(), upstream(), 1..4);
     let routes = btree_map(name(), (route(), any::<prop::sample::Index>()), 0..4);
     (server(), upstreams, routes, management(true), management(false), logs(), state()).prop_map(
-        |(server, mut upstreams, routes, grpc, admin, (log, access_log), state)| {
+        |(server, mut upstreams, routes, mut grpc, mut admin, (log, access_log), state)| {
             let names: Vec<String> = upstreams.keys().cloned().collect();
             let unlike = |(index, (name, (mut route, upstream))): (usize, (String, (Route, prop::sample::Index)))| {
                 let (PathMatch::Prefix(path) | PathMatch::Exact(path)) = &mut route.path;
@@ -233,6 +233,13 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             if routes.is_empty() && upstreams.len() > 1 {
                 let (_, upstream) = upstreams.pop_first().expect("there are several");
                 upstreams.insert("default".into(), upstream);
+            }
+            // Clients may be limited to what there is.
+            for auth in [&mut grpc.auth, &mut admin.auth].into_iter().flatten() {
+                auth.clients.iter_mut().for_each(|client| {
+                    let names = upstreams.keys().take(client.upstreams.len());
+                    client.upstreams = names.cloned().collect();
+                });
             }
             Config { server, upstreams, routes, grpc, admin, log, access_log, state, ..Config::default() }
         },

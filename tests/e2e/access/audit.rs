@@ -193,7 +193,7 @@ fn every_verb_leaves_a_line_with_the_object_and_what_it_was_before_and_after() {
         call!(m, streams.kill_streams(kill)),
         ["streams upstream=slow", "in_flight=1", "killed=1"],
     );
-    waiting.try_response("GET").expect_err("it was ended");
+    waiting.response().assert_refused(503, "disconnected");
     let level = SetLogLevelRequest { level: LogLevel::Debug.into(), ..Default::default() };
     table.row("SetLogLevel", call!(m, server.set_log_level(level)), ["log.level", "info", "debug until 2"]);
     let level = SetLogLevelRequest { reset: true, ..Default::default() };
