@@ -108,7 +108,18 @@ fn a_pooled_connection_that_the_backend_closed_is_noticed_before_it_is_used() {
         client.send("POST / HTTP/1.1\r\nHost: e2e.test\r\nContent-Length: 4\r\n\r\nbody");
         assert_eq!(client.response().text(), "body", "request {n}");
         eventually("the backend closed its side", || backend.open() == 0);
+        eventually("the proxy's kernel knows it", || established_to(backend.address().port()) == 0);
     }
+}
+
+/// Connections to a port of which the kernel of the other side has not heard the end: a FIN that is sent may still wait
+/// to be taken in.
+fn established_to(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("proc is mounted");
+    let to = format!(":{port:04X}");
+    let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // Local address, remote address, state; 01 is ESTABLISHED.
+    columns.filter(|columns| columns.len() > 3 && columns[2].ends_with(&to) && columns[3] == "01").count()
 }
 
 #[test]
