@@ -13,7 +13,7 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::harness::{Config, Dice, Management, PATIENCE, Proxy, named, pss_kib, soak_seconds};
+use crate::harness::{Config, Dice, Management, PATIENCE, Proxy, eventually, named, pss_kib, soak_seconds};
 
 mod keys;
 
@@ -249,10 +249,11 @@ fn whoever_does_not_read_is_ended_and_costs_bounded_memory() {
     });
     flood(1000);
     flood(2000);
-    let grown = pss_kib(proxy.pid()).saturating_sub(before);
-    // One message, a frame and a task each; what is under way beyond that is held by the client.
-    eprintln!("{grown} KiB more for {WATCHERS} watchers that do not read");
-    assert!(grown < WATCHERS as u64 * 200 + 4096, "{grown} KiB for {WATCHERS} watchers");
+    // One message, a frame and a task each; what is under way beyond that is held by the client. What the flood itself
+    // took is given back within moments.
+    eventually("watchers that do not read cost little", || {
+        pss_kib(proxy.pid()).saturating_sub(before) < WATCHERS as u64 * 200 + 4096
+    });
     // All at once: they share the window of their connection.
     let ends = streams.into_iter().map(|mut stream| async move {
         loop {
