@@ -83,7 +83,7 @@ struct Shared {
     log_level: Arc<LogLevel>,
     reloading: tokio::sync::Mutex<()>,
     /// Who may ask workers about exchanges now.
-    askers: streams::Turns,
+    askers: streams::Askers,
     /// Calls that are done beside the task.
     turns: Turns,
     /// Identity, whose files a reload reads again.

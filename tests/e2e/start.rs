@@ -31,6 +31,23 @@ fn port_0_is_allowed_everywhere_and_every_address_is_announced() {
 }
 
 #[test]
+fn workers_come_before_their_management_where_a_core_is_short() {
+    let proxy = Proxy::start(&Config::one(named("b1").address()));
+    let tasks = fs::read_dir(format!("/proc/{}/task", proxy.pid())).expect("it runs");
+    let nice: Vec<(String, i32)> = tasks
+        .map(|task| {
+            let stat = fs::read_to_string(task.expect("a thread").path().join("stat")).expect("its figures");
+            // proc(5): the name stands in parentheses; nice is field 19, the state behind the name field 3.
+            let (name, rest) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).expect("a name");
+            (name.to_owned(), rest.split_whitespace().nth(16).and_then(|nice| nice.parse().ok()).expect("a number"))
+        })
+        .collect();
+    let of = |name: &str| nice.iter().find(|(known, _)| known == name).map(|(_, nice)| *nice).expect("it is there");
+    // Whoever runs this may have been nice already; 19 is the end.
+    assert_eq!(of("control"), (of("worker-0") + 5).min(19), "{nice:?}");
+}
+
+#[test]
 fn the_file_may_be_named_in_each_of_the_accepted_ways() {
     let backend = named("b1");
     let yaml = Config::one(backend.address()).yaml();

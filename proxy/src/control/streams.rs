@@ -11,8 +11,7 @@ use super::{Caller, Control, Refused};
 use crate::worker::mailbox::Message;
 use crate::worker::mailbox::explain::Explained;
 pub use crate::worker::mailbox::explain::{Candidate, NotExplained, Obstacle, Pick, Question, Rule, Subject};
-use crate::worker::mailbox::streams::Backends;
-use crate::worker::mailbox::streams::StreamsFound;
+use crate::worker::mailbox::streams::{Backends, StreamsFound};
 pub use crate::worker::mailbox::streams::{NoStreamId, Stream, StreamAction, StreamFilter, StreamId, StreamQuery};
 
 /// Questions that wait for their turn, of readers and of operators each.
@@ -39,7 +38,7 @@ pub struct Crowded;
 /// Questions that may be asked of workers. Whoever reads has one turn among them all, whoever operates has another, so
 /// that readers cannot keep operators from ending what has to end.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct Askers {
     readers: Turn,
     operators: Turn,
 }
@@ -52,14 +51,14 @@ struct Turn {
     asked: Semaphore,
 }
 
-impl Default for Turns {
+impl Default for Askers {
     fn default() -> Self {
         let turn = || Turn { known: Semaphore::new(1 + WAITING), asked: Semaphore::new(1) };
         Self { readers: turn(), operators: turn() }
     }
 }
 
-impl Turns {
+impl Askers {
     /// Waits for a turn.
     async fn wait(&self, by: &Caller) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Crowded> {
         let turn = if by.role.includes(Role::Operate) { &self.operators } else { &self.readers };

@@ -105,7 +105,7 @@ impl Controller {
             mailboxes: OnceLock::new(),
             log_level: Arc::default(),
             reloading: tokio::sync::Mutex::new(()),
-            askers: super::streams::Turns::default(),
+            askers: super::streams::Askers::default(),
             turns: Turns::default(),
             access: OnceLock::new(),
         });
