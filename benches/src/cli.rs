@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::common::{Common, Stage};
 use crate::load::Mode;
 use crate::table::note;
+use crate::updates::Changes;
 use crate::{compare, idle, origin, process, relay, syscalls};
 
 #[derive(Parser)]
@@ -88,6 +89,9 @@ pub(crate) struct CompareArgs {
     /// Measures every speedmimi also while so many changes a second are made on it, each durable before its answer
     #[arg(long, value_name = "A_SECOND", num_args = 0..=1, default_missing_value = "50")]
     pub(crate) updates: Option<f64>,
+    /// Changes that come at once, as those of a script that sets many backends do
+    #[arg(long, value_name = "CHANGES", default_value_t = 1, requires = "updates")]
+    pub(crate) together: usize,
     /// Open-loop requests/s instead of half the capacity of the slowest contender
     #[arg(long)]
     pub(crate) rate: Option<f64>,
@@ -103,6 +107,13 @@ pub(crate) struct CompareArgs {
     /// Also write everything, sample by sample, as JSON
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+}
+
+impl CompareArgs {
+    /// What changes while contenders are measured once more.
+    pub(crate) fn changes(&self) -> Option<Changes> {
+        self.updates.map(|a_second| Changes { a_second, together: self.together })
+    }
 }
 
 #[derive(Args)]

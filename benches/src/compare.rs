@@ -16,6 +16,7 @@ use crate::contender::{Contender, Kind, Setting, Shape};
 use crate::load::Mode;
 use crate::measure;
 use crate::table::{note, say};
+use crate::updates::Changes;
 
 /// Exchanges a backend at most: never reached, but accounted for by all.
 const MAX_CONN: usize = 1000;
@@ -27,7 +28,10 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     if args.updates.is_some_and(|rate| !(1.0..=1000.0).contains(&rate)) {
         bail!("--updates must be within 1..=1000");
     }
-    let contenders = with_logs(with_updates(args.common.contenders()?, args.updates), args.access_log);
+    if !(1..=100).contains(&args.together) {
+        bail!("--together must be within 1..=100");
+    }
+    let contenders = with_logs(with_updates(args.common.contenders()?, args.changes()), args.access_log);
     let mut stage = Stage::set(&args.common)?;
     let machine = measure::machine_name();
     say(&format!(
@@ -47,12 +51,12 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-fn with_updates(contenders: Vec<Contender>, rate: Option<f64>) -> Vec<Contender> {
+fn with_updates(contenders: Vec<Contender>, changes: Option<Changes>) -> Vec<Contender> {
     let mut all = Vec::new();
     for contender in contenders {
-        let changed = rate.filter(|_| contender.kind == Kind::SpeedMimi).map(|updates| {
+        let changed = changes.filter(|_| contender.kind == Kind::SpeedMimi).map(|changes| {
             let name = format!("{}+updates", contender.name);
-            Contender { name, updates, ..contender.clone() }
+            Contender { name, updates: Some(changes), ..contender.clone() }
         });
         all.push(contender);
         all.extend(changed);

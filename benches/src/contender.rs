@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use self::template::fill;
 use crate::process::{Child, Launch};
+use crate::updates::Changes;
 use crate::{measure, net};
 
 /// How long a program may take until it serves its first request.
@@ -26,8 +27,8 @@ pub(crate) struct Contender {
     pub(crate) kind: Kind,
     pub(crate) program: PathBuf,
     pub(crate) access_log: bool,
-    /// Changes a second while it is measured; 0 = none.
-    pub(crate) updates: f64,
+    /// Changes that are made while it is measured.
+    pub(crate) updates: Option<Changes>,
 }
 
 /// Which configuration and arguments it takes.

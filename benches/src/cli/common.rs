@@ -66,7 +66,7 @@ impl Common {
     pub(crate) fn contenders(&self) -> Result<Vec<Contender>> {
         let mut all = Vec::new();
         let mut push = |name: &str, kind, program| {
-            all.push(Contender { name: name.to_owned(), kind, program, access_log: false, updates: 0.0 });
+            all.push(Contender { name: name.to_owned(), kind, program, access_log: false, updates: None });
         };
         for known in &self.only {
             match known {

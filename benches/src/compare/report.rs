@@ -6,6 +6,7 @@ use super::turn::{Case, Metric, Turn};
 use crate::contender::{Contender, Kind};
 use crate::stats::{median, median_difference, median_ratio};
 use crate::table::{Table, number, say};
+use crate::updates::Changes;
 
 /// Name in JSON, head of the column, decimals.
 const METRICS: [(Metric, &str, &str, usize); 8] = [
@@ -108,12 +109,13 @@ impl Samples {
     }
 
     fn print_updates(&self) {
-        for (index, contender) in self.contenders.iter().enumerate().filter(|(_, contender)| contender.updates > 0.0) {
+        for (index, contender) in self.contenders.iter().enumerate() {
+            let Some(Changes { a_second, together }) = contender.updates else { continue };
             let millis = |metric| number(self.median(index, metric).map(|micros| micros / 1e3), 2);
             say(&format!(
-                "  {}: {} updates/s under full load, ms: p50 {}, p99 {}; a page synced to the same disk: p99 {}",
+                "  {}: {a_second} updates/s under full load, {together} together, ms: p50 {}, p99 {}; a page synced to the \
+                 same disk: p99 {}",
                 contender.name,
-                contender.updates,
                 millis(Metric::UpdateP50),
                 millis(Metric::UpdateP99),
                 millis(Metric::SyncP99)
@@ -122,10 +124,13 @@ impl Samples {
             let Some(base) = self.contenders.iter().position(|other| other.name == base) else { continue };
             let ratio = |metric| number(self.ratio(index, base, metric), 3);
             say(&format!(
-                "  {}: CPU a request of its workers to that without updates: flat out {}, at the fixed rate {}",
+                "  {}: CPU a request to that without updates, of its workers: flat out {}, at the fixed rate {}; of the \
+                 whole process: {}, {}",
                 contender.name,
                 ratio(Metric::WorkerCpu),
-                ratio(Metric::HalfWorkerCpu)
+                ratio(Metric::HalfWorkerCpu),
+                ratio(Metric::Cpu),
+                ratio(Metric::HalfCpu)
             ));
         }
     }

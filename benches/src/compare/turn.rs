@@ -227,9 +227,9 @@ impl Course<'_> {
     }
 
     fn phase(&self, load: &mut Load, running: &Running, contender: &Contender, pace: Pace) -> Result<Phase> {
-        let updater = match running.grpc.filter(|_| contender.updates > 0.0) {
+        let updater = match running.grpc.zip(contender.updates) {
             None => None,
-            Some(grpc) => Some(Updater::start(grpc, contender.updates, self.dir)?),
+            Some((grpc, changes)) => Some(Updater::start(grpc, changes, self.dir)?),
         };
         let begin = Instant::now();
         let (proxy, own) = (Cpu::of(&running.pids)?, Cpu::of(&self.load_pids)?);

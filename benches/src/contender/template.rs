@@ -98,7 +98,7 @@ mod tests {
         ] {
             for access_log in [false, true] {
                 let contender =
-                    Contender { name: "x".to_owned(), kind, program: PathBuf::new(), access_log, updates: 0.0 };
+                    Contender { name: "x".to_owned(), kind, program: PathBuf::new(), access_log, updates: None };
                 let filled =
                     fill(text, &values(&contender, &setting, Path::new("/d"), 8080)).expect("all places known");
                 assert!(filled.contains("8001") && filled.contains("8002") && filled.contains("1000"), "{filled}");

@@ -75,7 +75,7 @@ impl ConfigService for Configuration {
         let config = read.map_err(|faults| status::faults(DOCUMENT, &faults))?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
-            let differences = source::differences(done.differences(), sight);
+            let differences = source::differences(&done.differences, sight);
             Ok(v1::ApplyConfigResponse { revision: done.revision, differences })
         };
         mutation.perform(&self.0, Change::Apply(Box::new(config)).into(), respond).await
@@ -98,7 +98,7 @@ impl ConfigService for Configuration {
                 removed,
                 changed,
                 conflicts,
-                differences: source::differences(done.differences(), sight),
+                differences: source::differences(&done.differences, sight),
             })
         };
         mutation.reload(&self.0, respond).await
@@ -136,7 +136,7 @@ impl ConfigService for Configuration {
         };
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
-            let differences = source::differences(done.differences(), sight);
+            let differences = source::differences(&done.differences, sight);
             Ok(v1::ClearOverlayResponse { revision: done.revision, differences })
         };
         mutation.perform(&self.0, Operation::Plan(Plan::new(plan)), respond).await
@@ -163,7 +163,7 @@ impl ConfigService for Configuration {
         violations.check()?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
-            let differences = source::differences(done.differences(), sight);
+            let differences = source::differences(&done.differences, sight);
             Ok(v1::RollbackConfigResponse { revision: done.revision, differences })
         };
         mutation.perform(&self.0, Operation::Rollback(revision), respond).await

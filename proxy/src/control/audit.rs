@@ -234,8 +234,8 @@ fn drain(done: &Done, upstream: &str, id: &str) -> [String; 2] {
 
 /// What a change made of the configuration, and of what operators want of a backend where that is no part of it.
 fn changes(done: &Done) -> [String; 2] {
-    let differences = done.differences();
-    let [mut before, mut after] = values(&differences, [&done.before, &done.store].map(|store| store.config()));
+    let differences = &done.differences;
+    let [mut before, mut after] = values(differences, [&done.before, &done.store].map(|store| store.config()));
     if let Some(Object::Backend { upstream, id }) = &done.object
         && !differences.iter().any(|one| one.field == "active")
         && let [Some(was), Some(is)] = admin_states(done, upstream, id)

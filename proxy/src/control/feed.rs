@@ -43,6 +43,8 @@ pub struct Step {
     pub before: Store,
     /// The state with the revision.
     pub after: Store,
+    /// Keys of the configuration that differ.
+    pub differences: Arc<[Difference]>,
 }
 
 /// A record of what happened to the state.
@@ -76,7 +78,7 @@ pub struct Touched {
     /// Backends among them that are there, as they are now.
     pub backends: Vec<(Became, Seen)>,
     /// Keys of the configuration that differ.
-    pub differences: Vec<Difference>,
+    pub differences: Arc<[Difference]>,
 }
 
 /// What became of an object.
@@ -138,6 +140,14 @@ struct Observed {
     phase: Option<Phase>,
 }
 
+impl Step {
+    /// What lies between a state and the one that was made from it.
+    pub fn new(before: Store, after: Store) -> Self {
+        let differences = after.differences(&before);
+        Self { before, after, differences }
+    }
+}
+
 impl Feed {
     /// A feed of a process that starts at this revision.
     pub(super) fn new(revision: u64) -> Self {
@@ -165,14 +175,14 @@ impl Feed {
 
     /// Appends what was published, in order. Call once after it was.
     pub fn push(&self, live: &Live, steps: &[Step]) {
-        for Step { before, after } in steps {
+        for Step { before, after, differences } in steps {
             if before.revision() == after.revision() {
                 for (upstream, id) in before.otherwise_disconnected(after) {
                     self.see(after, live, &upstream, &id);
                 }
                 continue;
             }
-            let record = record::of(before, after, live);
+            let record = record::of(before, after, differences, live);
             let event = event::changed(after);
             self.know(&record, live);
             self.append(record);

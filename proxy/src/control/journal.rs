@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use speedmimi_model::{Config, Overlay};
+use speedmimi_model::{Config, Difference, Overlay};
 
 use super::drain::Drains;
 use super::operation::Call;
@@ -235,7 +235,6 @@ pub(super) struct Before<'a> {
     pub(super) overlay: &'a Overlay,
     /// None where it is not known.
     pub(super) file: Option<&'a Config>,
-    pub(super) effective: &'a Config,
     pub(super) disconnected: &'a BTreeSet<(String, String)>,
     pub(super) draining: &'a Drains,
 }
@@ -247,7 +246,6 @@ impl<'a> From<&'a Store> for Before<'a> {
             revision: store.revision(),
             overlay: layers.overlay(),
             file: Some(layers.file()),
-            effective: layers.effective(),
             disconnected: store.disconnected(),
             draining: store.draining(),
         }
@@ -255,7 +253,9 @@ impl<'a> From<&'a Store> for Before<'a> {
 }
 
 /// What is to be written for a step, with a record of it where it makes a revision.
-pub(super) fn step(before: Before<'_>, after: &Store, author: &Author<'_>) -> Batch {
+///
+/// `differences`: what it makes of the configuration.
+pub(super) fn step(before: Before<'_>, after: &Store, differences: &[Difference], author: &Author<'_>) -> Batch {
     let mut batch = Batch::new();
     let layers = after.layers();
     for (object, row) in layers.overlay().changed(before.overlay) {
@@ -288,7 +288,7 @@ pub(super) fn step(before: Before<'_>, after: &Store, author: &Author<'_>) -> Ba
                 revision => batch.put(Table::Revisions, text(object), bytes(&revision)),
             };
         }
-        batch.record(after.revision(), record::of(before, after, author));
+        batch.record(after.revision(), record::of(before, after, differences, author));
     }
     batch
 }

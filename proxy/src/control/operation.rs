@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use speedmimi_model::{Change, Config, Difference, Layers, Object, ReloadSummary, diff_of};
+use speedmimi_model::{Change, Config, Difference, Layers, Object, ReloadSummary};
 use tokio::sync::{oneshot, watch};
 
 use super::drain::{self, Progress};
@@ -88,6 +88,8 @@ pub struct Done {
     pub before: Store,
     /// The state that shows the change.
     pub store: Store,
+    /// What it made of the configuration, key by key.
+    pub differences: Arc<[Difference]>,
     /// Exchanges that were in flight and are ended.
     pub cut: u32,
     /// What a reload came to, for people.
@@ -96,21 +98,6 @@ pub struct Done {
     pub attached: bool,
     /// How far a drain is, until it is over.
     pub progress: Option<watch::Receiver<Progress>>,
-}
-
-impl Done {
-    /// What it made of the configuration, key by key.
-    pub fn differences(&self) -> Vec<Difference> {
-        differences(&self.before, &self.store)
-    }
-}
-
-/// What the step from one store to the next changed, key by key.
-pub(super) fn differences(before: &Store, after: &Store) -> Vec<Difference> {
-    if before.revision() == after.revision() {
-        return Vec::new();
-    }
-    diff_of(before.config(), after.config(), after.touched())
 }
 
 /// A call that is to be answered the same however often it is made.

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use speedmimi_model::{Backend, Change, Config, Edit, Layers, Object, Origin, ReloadSummary, Selector};
+use speedmimi_model::{
+    Backend, Change, Config, Difference, Edit, Layers, Object, Origin, ReloadSummary, Selector, diff_of,
+};
 
 use super::caller::Caller;
 use super::drain::Drains;
@@ -147,6 +149,14 @@ impl Store {
     /// What the last revision changed: objects that are not what they were before it, or not there any more.
     pub(super) fn touched(&self) -> &[Object] {
         &self.made.touched
+    }
+
+    /// What it makes of the configuration of the store that it was made from, key by key.
+    pub(super) fn differences(&self, before: &Self) -> Arc<[Difference]> {
+        match self.revision == before.revision {
+            true => Arc::default(),
+            false => diff_of(before.config(), self.config(), self.touched()).into(),
+        }
     }
 
     /// Backends that an operator cut off.

@@ -79,13 +79,12 @@ fn key(object: &Object, field: &str) -> String {
 }
 
 /// What differs.
-pub(in crate::admin) fn differences(differences: Vec<Difference>, sight: Sight) -> Vec<v1::Difference> {
-    let difference = |difference: Difference| v1::Difference {
-        before: difference.old.map(|value| sight.text(&difference.path, value)),
-        after: difference.new.map(|value| sight.text(&difference.path, value)),
-        path: difference.path,
+pub(in crate::admin) fn differences(differences: &[Difference], sight: Sight) -> Vec<v1::Difference> {
+    let difference = |difference: &Difference| {
+        let text = |value: &Option<serde_json::Value>| value.clone().map(|value| sight.text(&difference.path, value));
+        v1::Difference { before: text(&difference.old), after: text(&difference.new), path: difference.path.clone() }
     };
-    differences.into_iter().map(difference).collect()
+    differences.iter().map(difference).collect()
 }
 
 fn origin(origin: &Origin) -> v1::Origin {

@@ -40,7 +40,7 @@ impl Teller for Keys {
                 next = Some(at);
                 break;
             }
-            let keys = source::differences(piece.leaves(), self.0);
+            let keys = source::differences(&piece.leaves(), self.0);
             bytes += keys.iter().map(v1::Difference::encoded_len).sum::<usize>();
             part.differences.extend(keys);
         }
@@ -54,7 +54,7 @@ impl Teller for Keys {
         let event = v1::ConfigEvent {
             origin: Some(v1::Origin { who: by.who.to_string(), at: Some((*at).into()), revision: *revision }),
             objects: objects.iter().map(|(object, _)| source::path(object)).collect(),
-            differences: source::differences(differences.clone(), self.0),
+            differences: source::differences(differences, self.0),
         };
         Told::Message(message(instance, *revision, Message::Event(event)))
     }

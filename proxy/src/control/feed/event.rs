@@ -131,7 +131,7 @@ pub(super) fn changed(after: &Store) -> Event {
 pub(in crate::control) fn reload(result: &Result<Done, Refused>, by: &Arc<str>, revision: u64) -> Event {
     match result {
         Ok(done) => {
-            let mut text = format!("configuration reloaded: {} keys differ", done.differences().len());
+            let mut text = format!("configuration reloaded: {} keys differ", done.differences.len());
             let conflicts = done.summary.as_ref().map(|summary| summary.conflicts.as_slice()).unwrap_or_default();
             for conflict in conflicts {
                 text.push_str("; ");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use speedmimi_model::{Backend, Object, diff_of};
+use speedmimi_model::{Backend, Difference, Object};
 
 use super::{Became, Record, Seen, Touched};
 use crate::control::store::Store;
@@ -17,7 +17,7 @@ const BYTES: usize = 64 << 10;
 const EACH: usize = 256;
 
 /// The record of one revision.
-pub(super) fn of(before: &Store, after: &Store, live: &Live) -> Record {
+pub(super) fn of(before: &Store, after: &Store, differences: &Arc<[Difference]>, live: &Live) -> Record {
     let made = after.made();
     let record =
         |what| Record::Revision { revision: after.revision(), by: made.by.clone(), at: SystemTime::now(), what };
@@ -34,8 +34,7 @@ pub(super) fn of(before: &Store, after: &Store, live: &Live) -> Record {
         _ => None,
     });
     let backends = backends.collect();
-    let differences = diff_of(before.config(), after.config(), &made.touched);
-    let touched = Touched { objects, backends, differences };
+    let touched = Touched { objects, backends, differences: differences.clone() };
     let fits = touched.bytes() <= BYTES;
     record(fits.then_some(touched))
 }

@@ -16,7 +16,7 @@ fn max_conn(store: &Store, max_conn: i32) -> Store {
 }
 
 fn push(feed: &Feed, before: &Store, after: &Store) {
-    feed.push(&Live::new(1), &[Step { before: before.clone(), after: after.clone() }]);
+    feed.push(&Live::new(1), &[Step::new(before.clone(), after.clone())]);
 }
 
 #[test]
@@ -25,8 +25,7 @@ fn each_revision_is_one_record_and_a_batch_keeps_their_order() {
     let one = store();
     let two = max_conn(&one, 5);
     let three = max_conn(&two, 6);
-    let steps =
-        [(&one, &two), (&two, &three)].map(|(before, after)| Step { before: before.clone(), after: after.clone() });
+    let steps = [(&one, &two), (&two, &three)].map(|(before, after)| Step::new(before.clone(), after.clone()));
     feed.push(&Live::new(1), &steps);
     let revisions: Vec<u64> =
         (0..2).map(|number| feed.record(number).expect("kept").expect("there").revision()).collect();

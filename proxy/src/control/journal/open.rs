@@ -174,14 +174,13 @@ pub(super) fn begin(config: Config, found: &Found, by: &Caller) -> Begun {
         None if found.revision.is_some() => layers.effective().objects().collect(),
         None => Vec::new(),
     };
-    let differences =
-        base.as_ref().map_or_else(Vec::new, |base| diff_of(base.effective(), layers.effective(), &changed));
     let nothing = Config::default();
+    let known = base.as_ref().map_or(&nothing, |base| base.effective());
+    let differences = diff_of(known, layers.effective(), &changed);
     let before = Before {
         revision: found.revision.unwrap_or_default(),
         overlay: &found.overlay,
         file: found.file.as_ref(),
-        effective: base.as_ref().map_or(&nothing, |base| base.effective()),
         disconnected: &found.disconnected,
         draining: &found.draining,
     };
@@ -195,7 +194,8 @@ pub(super) fn begin(config: Config, found: &Found, by: &Caller) -> Begun {
     let differs = found.revision.is_some() && layers.overlay() != &found.overlay;
     let store = Store::resumed(layers, past, (differs || !changed.is_empty()).then_some(changed), by);
     let what = if found.revision.is_none() { "first start" } else { "start with a file that was changed" };
-    let batch = step(before, &store, &Author { by, at: now(), what: what.to_owned() });
+    let batch = step(before, &store, &differences, &Author { by, at: now(), what: what.to_owned() });
+    let differences = if base.is_some() { differences } else { Vec::new() };
     let before = base.map(|base| base.effective().clone()).unwrap_or_default();
     Begun { store, batch, conflicts, differences, before }
 }

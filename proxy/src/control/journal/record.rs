@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use speedmimi_model::{Object, Overlay, Row, diff_of};
+use speedmimi_model::{Difference, Object, Overlay, Row};
 
 use super::super::caller::Caller;
 use super::super::drain::Drain;
@@ -60,11 +60,10 @@ struct Stored {
 }
 
 /// The record of the step from one store to the next.
-pub(super) fn of(before: Before<'_>, after: &Store, author: &Author<'_>) -> Vec<u8> {
-    let found = diff_of(before.effective, after.config(), after.touched());
-    let mut differences: Vec<_> = found.into_iter().map(|found| (found.path, found.old, found.new)).collect();
+pub(super) fn of(before: Before<'_>, after: &Store, differences: &[Difference], author: &Author<'_>) -> Vec<u8> {
     let truncated = differences.len() > TOLD;
-    differences.truncate(TOLD);
+    let told = differences.iter().take(TOLD).cloned();
+    let differences = told.map(|found| (found.path, found.old, found.new)).collect();
     let (drained, draining) = (before.draining, after.draining());
     let names: BTreeSet<&(String, String)> = drained.keys().chain(draining.keys()).collect();
     let other = names.into_iter().filter(|name| drained.get(*name) != draining.get(*name));

@@ -102,7 +102,7 @@ async fn make(store: &mut Store, journal: &mut Journal, dice: &mut fastrand::Rng
     };
     let Ok(next) = next else { return false };
     let author = Author { by: &Caller::api("here"), at: now(), what: "a change".into() };
-    journal.commit(step((&*store).into(), &next, &author)).await.expect("room");
+    journal.commit(step((&*store).into(), &next, &next.differences(store), &author)).await.expect("room");
     *store = next;
     true
 }
@@ -180,7 +180,7 @@ async fn a_file_edited_while_no_process_ran_is_taken_by_its_own_rule() {
         let change = Change::set(Object::backend("default", "a"), "max_conn", 10);
         let (next, _) = store.change(&change, &Guard::default(), now()).expect("valid");
         let author = Author { by: &Caller::api("here"), at: now(), what: "a change".into() };
-        journal.commit(step((&store).into(), &next, &author)).await.expect("room");
+        journal.commit(step((&store).into(), &next, &next.differences(&store), &author)).await.expect("room");
         let mut edited = file(&[("a", 50)]);
         edited.state.conflict = rule;
         let found = read(&disk).expect("it makes sense");

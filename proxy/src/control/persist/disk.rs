@@ -132,18 +132,20 @@ impl<M: Medium> Disk<M> {
 impl<M: Medium> Storage for Disk<M> {
     fn entries(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.read(|transaction| {
-            let table = transaction.open_table(tables::entries(table))?;
-            let owned = |entry: Result<(redb::AccessGuard<'_, &str>, redb::AccessGuard<'_, &[u8]>), _>| {
-                entry.map(|(key, value)| (key.value().to_owned(), value.value().to_owned()))
-            };
-            Ok(table.iter()?.map(owned).collect::<Result<_, _>>()?)
+            let entries = transaction.open_table(tables::ENTRIES)?;
+            let mut found = Vec::new();
+            for entry in entries.range(tables::all(table))? {
+                let (key, value) = entry?;
+                found.push((key.value().1.to_owned(), value.value().to_owned()));
+            }
+            Ok(found)
         })
     }
 
     fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|transaction| {
-            let table = transaction.open_table(tables::entries(table))?;
-            Ok(table.get(key)?.map(|value| value.value().to_owned()))
+            let entries = transaction.open_table(tables::ENTRIES)?;
+            Ok(entries.get((tables::number(table), key))?.map(|value| value.value().to_owned()))
         })
     }
 

@@ -195,6 +195,7 @@ impl Controller {
         let before = draft.store.clone();
         let outcome = planned.map(|planned| {
             let Planned { store, object, cut, summary, attached } = planned;
+            let differences = store.differences(&before);
             if !ask.guard.validate_only {
                 let what = match &ask.operation {
                     Operation::Rollback(revision) => format!(" to revision {revision}"),
@@ -202,15 +203,19 @@ impl Controller {
                 };
                 let what = format!("{}{what}", ask.guard.verb);
                 let author = Author { by: &ask.guard.by, at: journal::now(), what };
-                draft.batch.append(journal::step((&before).into(), &store, &author));
+                draft.batch.append(journal::step((&before).into(), &store, &differences, &author));
                 draft.cut.extend(cut.map(|(backend, _)| (backend, draft.planned.len())));
-                draft.steps.push(Step { before: before.clone(), after: store.clone() });
+                draft.steps.push(Step {
+                    before: before.clone(),
+                    after: store.clone(),
+                    differences: differences.clone(),
+                });
                 draft.store = store.clone();
             }
             let shown = if ask.guard.validate_only { &before } else { &store };
             let revision = revision(shown, object.as_ref());
             let cut = cut.map_or(0, |(_, count)| count);
-            Done { revision, object, before, store, cut, summary, attached, progress: None }
+            Done { revision, object, before, store, differences, cut, summary, attached, progress: None }
         });
         let written = call.filter(|_| outcome.as_ref().err().is_none_or(Refused::is_final)).map(|call| {
             let answer: Arc<[u8]> = (call.encode)(outcome.as_ref()).into();

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use redb::{Database, Durability, ReadableTable, WriteTransaction};
 
-use super::super::StoreError;
 use super::super::medium::{Guard, Medium};
+use super::super::{StoreError, Table};
 use super::refusal;
 
 /// The tables of the database. What a table holds never changes under its name: a new shape is a new name, and a step
 /// of [`STEPS`].
 pub(in super::super) mod tables {
+    use std::ops::Range;
+
     use redb::TableDefinition;
 
     use super::super::super::Table;
@@ -29,8 +31,28 @@ pub(in super::super) mod tables {
     /// Revision → record.
     pub(in super::super::super) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
 
-    /// A table of named entries.
-    pub(in super::super::super) fn entries(table: Table) -> TableDefinition<'static, &'static str, &'static [u8]> {
+    /// Entries of every [`Table`], by its number and their name: nearly every change touches several, and each tree of
+    /// the database costs a commit some pages of its own.
+    pub(in super::super::super) const ENTRIES: TableDefinition<'_, (u8, &str), &[u8]> = TableDefinition::new("entries");
+
+    /// The number of a table, for ever.
+    pub(in super::super::super) fn number(table: Table) -> u8 {
+        match table {
+            Table::Meta => 0,
+            Table::Overlay => 1,
+            Table::Revisions => 2,
+            Table::Disconnected => 3,
+            Table::Drains => 4,
+        }
+    }
+
+    /// The keys of a table.
+    pub(in super::super::super) fn all(table: Table) -> Range<(u8, &'static str)> {
+        (number(table), "")..(number(table) + 1, "")
+    }
+
+    /// Where the entries of a table were before version 3.
+    pub(in super::super::super) fn before_3(table: Table) -> TableDefinition<'static, &'static str, &'static [u8]> {
         TableDefinition::new(match table {
             Table::Meta => "meta",
             Table::Overlay => "overlay",
@@ -43,7 +65,7 @@ pub(in super::super) mod tables {
 
 /// What takes a store from one version to the next; the first makes version 1 out of version 0, which has no version
 /// and which an empty database is, too.
-const STEPS: [Step; 2] = [index_requests_by_age, rows_say_more];
+const STEPS: [Step; 3] = [index_requests_by_age, rows_say_more, entries_in_one_tree];
 
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
@@ -74,11 +96,8 @@ pub(super) fn bring_up_to_date(database: &Database, path: &Path) -> Result<(), S
     Ok(())
 }
 
-/// Version 1: every table is there, and requests are forgotten by age without a look at each.
+/// Version 1: requests are forgotten by age without a look at each.
 fn index_requests_by_age(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    for table in super::Table::ALL {
-        transaction.open_table(tables::entries(table))?;
-    }
     transaction.open_table(tables::HISTORY)?;
     let answers = transaction.open_table(tables::ANSWERS)?;
     let mut by_age = transaction.open_table(tables::BY_AGE)?;
@@ -92,6 +111,19 @@ fn index_requests_by_age(transaction: &WriteTransaction) -> Result<(), redb::Err
 /// Version 2: rows of the overlay may say that the file contradicts them, and records what drained. What is there needs no
 /// change; but version 1 would take a row that says so for damaged.
 fn rows_say_more(_: &WriteTransaction) -> Result<(), redb::Error> {
+    Ok(())
+}
+
+/// Version 3: one tree has the entries that had one for each table.
+fn entries_in_one_tree(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut entries = transaction.open_table(tables::ENTRIES)?;
+    for table in Table::ALL {
+        for entry in transaction.open_table(tables::before_3(table))?.iter()? {
+            let (key, value) = entry?;
+            entries.insert((tables::number(table), key.value()), value.value())?;
+        }
+        transaction.delete_table(tables::before_3(table))?;
+    }
     Ok(())
 }
 

@@ -16,14 +16,14 @@ pub(super) fn commit(
 ) -> Result<Bytes, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
-    for step in &batch.steps {
-        apply(&transaction, step, &mut bytes)?;
-    }
+    // Each tree is opened once; what is in one has no part in the order of another.
+    entries(&transaction, batch)?;
     if let Some((added, now)) = batch.remembered() {
+        remember(&transaction, batch, &mut bytes.answers)?;
         forget(&transaction, limits, added, now, &mut bytes.answers)?;
     }
     if batch.recorded() > 0 {
-        shorten(&transaction, limits, batch.recorded(), &mut bytes.history)?;
+        record(&transaction, batch, limits, &mut bytes.history)?;
     }
     transaction.commit()?;
     Ok(bytes)
@@ -45,33 +45,38 @@ pub(super) fn weigh(database: &Database) -> Result<Bytes, redb::Error> {
     Ok(bytes)
 }
 
-fn apply(transaction: &WriteTransaction, step: &Step, bytes: &mut Bytes) -> Result<(), redb::Error> {
-    match step {
-        Step::Put { table, key, value } => {
-            transaction.open_table(tables::entries(*table))?.insert(key.as_str(), value.as_slice())?;
-        }
-        Step::Delete { table, key } => {
-            transaction.open_table(tables::entries(*table))?.remove(key.as_str())?;
-        }
-        Step::Clear { table } => transaction.open_table(tables::entries(*table))?.retain(|_, _| false)?,
-        Step::Remember { request_id, at, answer } => {
-            let mut by_age = transaction.open_table(tables::BY_AGE)?;
-            let mut answers = transaction.open_table(tables::ANSWERS)?;
-            bytes.answers += size_of_answer(request_id, answer);
-            if let Some(before) = answers.insert(request_id.as_str(), (*at, answer.as_slice()))? {
-                let (at, old) = before.value();
-                take(&mut bytes.answers, size_of_answer(request_id, old));
-                by_age.remove((at, request_id.as_str()))?;
+fn entries(transaction: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
+    if batch.steps.iter().all(|step| matches!(step, Step::Remember { .. } | Step::Record { .. })) {
+        return Ok(());
+    }
+    let mut entries = transaction.open_table(tables::ENTRIES)?;
+    for step in &batch.steps {
+        match step {
+            Step::Put { table, key, value } => {
+                entries.insert((tables::number(*table), key.as_str()), value.as_slice())?;
             }
-            by_age.insert((*at, request_id.as_str()), ())?;
-        }
-        Step::Record { revision, record } => {
-            bytes.history += length(record.len());
-            let mut history = transaction.open_table(tables::HISTORY)?;
-            if let Some(old) = history.insert(revision, record.as_slice())? {
-                take(&mut bytes.history, length(old.value().len()));
+            Step::Delete { table, key } => {
+                entries.remove((tables::number(*table), key.as_str()))?;
             }
+            Step::Clear { table } => entries.retain_in(tables::all(*table), |_, _| false)?,
+            Step::Remember { .. } | Step::Record { .. } => {}
         }
+    }
+    Ok(())
+}
+
+fn remember(transaction: &WriteTransaction, batch: &Batch, bytes: &mut u64) -> Result<(), redb::Error> {
+    let mut by_age = transaction.open_table(tables::BY_AGE)?;
+    let mut answers = transaction.open_table(tables::ANSWERS)?;
+    for step in &batch.steps {
+        let Step::Remember { request_id, at, answer } = step else { continue };
+        *bytes += size_of_answer(request_id, answer);
+        if let Some(before) = answers.insert(request_id.as_str(), (*at, answer.as_slice()))? {
+            let (at, old) = before.value();
+            take(bytes, size_of_answer(request_id, old));
+            by_age.remove((at, request_id.as_str()))?;
+        }
+        by_age.insert((*at, request_id.as_str()), ())?;
     }
     Ok(())
 }
@@ -106,11 +111,18 @@ fn forget(
     Ok(())
 }
 
-/// Removes the oldest records of the history while there are too many, or they are too large together.
-fn shorten(transaction: &WriteTransaction, limits: Limits, added: usize, bytes: &mut u64) -> Result<(), redb::Error> {
+/// Adds to the history, and removes its oldest records while there are too many, or they are too large together.
+fn record(transaction: &WriteTransaction, batch: &Batch, limits: Limits, bytes: &mut u64) -> Result<(), redb::Error> {
     let mut history = transaction.open_table(tables::HISTORY)?;
+    for step in &batch.steps {
+        let Step::Record { revision, record } = step else { continue };
+        *bytes += length(record.len());
+        if let Some(old) = history.insert(revision, record.as_slice())? {
+            take(bytes, length(old.value().len()));
+        }
+    }
     for removed in 0.. {
-        let many = removed < Limits::removed_at_once(added) && history.len()? > limits.history;
+        let many = removed < Limits::removed_at_once(batch.recorded()) && history.len()? > limits.history;
         let heavy = *bytes > limits.history_bytes && history.len()? > 1;
         if !(many || heavy) {
             break;

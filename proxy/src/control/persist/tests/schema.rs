@@ -1,6 +1,6 @@
 //! Stores of other versions.
 
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadableDatabase, TableHandle};
 
 use super::super::StoreError;
 use super::super::disk::{CURRENT, tables};
@@ -38,7 +38,7 @@ fn a_store_without_a_version_is_brought_up_to_date() {
     let device = Device::default();
     let old = database(&device);
     let write = old.begin_write().expect("a transaction");
-    write.open_table(tables::entries(Table::Overlay)).expect("a table").insert("a", b"1".as_slice()).expect("room");
+    write.open_table(tables::before_3(Table::Overlay)).expect("a table").insert("a", b"1".as_slice()).expect("room");
     let mut answers = write.open_table(tables::ANSWERS).expect("a table");
     for number in 0..60_u64 {
         answers.insert(format!("request-{number}").as_str(), (number, b"x".as_slice())).expect("room");
@@ -59,6 +59,39 @@ fn a_store_without_a_version_is_brought_up_to_date() {
     let read = database(&device).begin_read().expect("a transaction");
     let version = read.open_table(tables::SCHEMA).expect("a table").get(tables::VERSION).expect("readable");
     assert_eq!(version.expect("a version").value(), CURRENT);
+}
+
+#[test]
+fn entries_of_every_table_move_into_the_one_tree_and_leave_nothing_behind() {
+    let device = Device::default();
+    let old = database(&device);
+    let write = old.begin_write().expect("a transaction");
+    write.open_table(tables::SCHEMA).expect("a table").insert(tables::VERSION, 2).expect("room");
+    write.open_table(tables::ANSWERS).expect("a table").insert("r", (7, b"x".as_slice())).expect("room");
+    write.open_table(tables::BY_AGE).expect("a table").insert((7, "r"), ()).expect("room");
+    write.open_table(tables::HISTORY).expect("a table").insert(3, b"h".as_slice()).expect("room");
+    // None in the first table, one in the second, and so on.
+    let kept = |number: u8| -> Vec<_> { (0..number).map(|key| (format!("key-{key}"), vec![number, key])).collect() };
+    for (number, table) in (0..).zip(Table::ALL) {
+        let mut before = write.open_table(tables::before_3(table)).expect("a table");
+        for (key, value) in kept(number) {
+            before.insert(key.as_str(), value.as_slice()).expect("room");
+        }
+    }
+    write.commit().expect("room");
+    drop(old);
+
+    let store = opened(device.clone());
+    for (number, table) in (0..).zip(Table::ALL) {
+        assert_eq!(store.entries(table).expect("read"), kept(number), "{table:?}");
+    }
+    assert_eq!((store.answers().expect("read"), store.record(3).expect("read")), (1, Some(b"h".to_vec())));
+    drop(store);
+
+    let read = database(&device).begin_read().expect("a transaction");
+    let mut names: Vec<String> = read.list_tables().expect("readable").map(|table| table.name().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["entries", "history", "requests", "requests_by_age", "schema"]);
 }
 
 #[test]
