@@ -1,6 +1,6 @@
 //! Where values come from.
 
-use speedmimi_proto::v1::{FieldSource, ObjectSource, Origin, OverlayEntry, OverlayKind};
+use speedmimi_proto::v1::{FieldSource, Layer, ObjectSource, Origin, OverlayEntry, OverlayKind};
 
 use super::text::{choice, moment, plain};
 use super::{Block, View};
@@ -147,9 +147,13 @@ fn known(value: &str) -> String {
     if value == "null" { String::new() } else { plain(value) }
 }
 
-/// What the file says, where that is not what is in force.
+/// What the file says: the value itself where it comes from there.
 fn in_file(field: &FieldSource) -> String {
-    field.file_value.as_deref().map(plain).unwrap_or_default()
+    match (&field.file_value, field.layer()) {
+        (Some(value), _) => plain(value),
+        (None, Layer::File) => known(&field.value),
+        (None, _) => String::new(),
+    }
 }
 
 fn origin(origin: Option<&Origin>) -> [String; 3] {
@@ -160,8 +164,6 @@ fn origin(origin: Option<&Origin>) -> [String; 3] {
 
 #[cfg(test)]
 mod tests {
-    use speedmimi_proto::v1::Layer;
-
     use super::*;
 
     #[test]

@@ -142,7 +142,7 @@ fn each_field_says_where_it_comes_from() {
     let rows = columns(&out);
     assert_eq!(rows[0], ["FIELD", "VALUE", "LAYER", "FILE", "WHO", "WHEN", "REVISION"]);
     assert_eq!(rows[1], ["max_conn", "200", "overlay", "100", "ann", "2001-09-09T01:46:40Z", "5"]);
-    assert_eq!(rows[2], ["host", "127.0.0.1", "file", "-", "-", "-", "-"]);
+    assert_eq!(rows[2], ["host", "127.0.0.1", "file", "127.0.0.1", "-", "-", "-"]);
     assert_eq!(rows[3], ["name", "-", "default", "-", "-", "-", "-"]);
     let answer = on(&double, "-o json backend get b1 --explain").json();
     assert_eq!(

@@ -212,6 +212,23 @@ fn every_verb_leaves_a_line_with_the_object_and_what_it_was_before_and_after() {
 }
 
 #[test]
+fn a_revision_that_leaves_every_value_as_it_was_says_so() {
+    let backend = named("b1");
+    let proxy = Proxy::start(&Config::one(backend.address()));
+    let m = proxy.management();
+    let over = UpdateBackendRequest {
+        backend: Some(Backend { id: "b1".into(), max_conn: Some(7), ..Backend::default() }),
+        ..Default::default()
+    };
+    call!(m, backends.update_backend(over))();
+    let mut table = Table { proxy: &proxy, seen: BTreeSet::new() };
+    // The file catches up with what was changed: nothing lies over it any more.
+    proxy.rewrite(&Config::new().backend_with("b1", backend.address(), "max_conn: 7").yaml());
+    let told = ["configuration", "revision=2", "revision=3, with the same values in force"];
+    table.row("ReloadConfig", call!(m, config.reload_config(ReloadConfigRequest::default())), told);
+}
+
+#[test]
 fn every_refusal_leaves_one_line() {
     let backend = named("b1");
     let proxy = start(folder(), &Config::one(backend.address()), "auth: {tokens_file: tokens}", "");

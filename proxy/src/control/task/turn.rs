@@ -195,7 +195,8 @@ impl Controller {
         let before = draft.store.clone();
         let outcome = planned.map(|planned| {
             let Planned { store, object, cut, summary, attached } = planned;
-            let differences = store.differences(&before);
+            let step = Step::new(before.clone(), store.clone());
+            let differences = step.differences.clone();
             if !ask.guard.validate_only {
                 let what = match &ask.operation {
                     Operation::Rollback(revision) => format!(" to revision {revision}"),
@@ -205,11 +206,7 @@ impl Controller {
                 let author = Author { by: &ask.guard.by, at: journal::now(), what };
                 draft.batch.append(journal::step((&before).into(), &store, &differences, &author));
                 draft.cut.extend(cut.map(|(backend, _)| (backend, draft.planned.len())));
-                draft.steps.push(Step {
-                    before: before.clone(),
-                    after: store.clone(),
-                    differences: differences.clone(),
-                });
+                draft.steps.push(step);
                 draft.store = store.clone();
             }
             let shown = if ask.guard.validate_only { &before } else { &store };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::super::Memory;
-use super::device::{Change, Device, Event, apply, cut};
+use super::device::{Device, Event, apply, cut, cut_everywhere};
 use super::*;
 
 /// Batches of a run.
@@ -54,24 +54,10 @@ impl Run {
 
     /// Cuts the power after every event, and more than once where a sync is due. Returns how often.
     fn cut_everywhere(mut self) -> usize {
-        let (mut disk, mut pending, mut acknowledged, mut cuts) = (self.disk.clone(), Vec::<Change>::new(), 0, 0);
-        for (index, event) in std::mem::take(&mut self.events).into_iter().enumerate() {
-            // The moments in a sync are the ones that matter: everything is under way at once.
-            let times = if matches!(event, Event::Synced) { 6 } else { 1 };
-            for _ in 0..times {
-                let image = cut(&disk, &pending, &mut self.dice);
-                self.check(image, acknowledged, index);
-                cuts += 1;
-            }
-            match event {
-                Event::Changed(change) => pending.push(change),
-                Event::Synced => pending.drain(..).for_each(|change| apply(&mut disk, &change)),
-                Event::Acknowledged => acknowledged += 1,
-            }
-        }
+        let (disk, events, mut dice) = (self.disk.clone(), std::mem::take(&mut self.events), self.dice.fork());
+        let acknowledged = events.iter().filter(|event| matches!(event, Event::Acknowledged)).count();
         assert_eq!(acknowledged, self.contents.len() - 1, "every batch was acknowledged");
-        self.check(disk, acknowledged, usize::MAX);
-        cuts
+        cut_everywhere(disk, events, &mut dice, |image, acknowledged, event| self.check(image, acknowledged, event))
     }
 
     /// Starts again on what is left, sometimes with another cut during that start.

@@ -217,6 +217,32 @@ pub(super) fn apply(image: &mut Vec<u8>, change: &Change) {
     }
 }
 
+/// Cuts the power before each of these events, more than once where a sync is due, and after the last. `each` is given
+/// what that leaves, how much was acknowledged until then, and the place of the event. Returns how often.
+pub(super) fn cut_everywhere(
+    mut disk: Vec<u8>,
+    events: Vec<Event>,
+    dice: &mut fastrand::Rng,
+    mut each: impl FnMut(Vec<u8>, usize, usize),
+) -> usize {
+    let (mut pending, mut acknowledged, mut cuts) = (Vec::<Change>::new(), 0, 0);
+    for (index, event) in events.into_iter().enumerate() {
+        // The moments in a sync are the ones that matter: everything is under way at once.
+        let times = if matches!(event, Event::Synced) { 6 } else { 1 };
+        for _ in 0..times {
+            each(cut(&disk, &pending, dice), acknowledged, index);
+            cuts += 1;
+        }
+        match event {
+            Event::Changed(change) => pending.push(change),
+            Event::Synced => pending.drain(..).for_each(|change| apply(&mut disk, &change)),
+            Event::Acknowledged => acknowledged += 1,
+        }
+    }
+    each(disk, acknowledged, usize::MAX);
+    cuts
+}
+
 /// What a power cut leaves of a disk and what was not synced: none of it, all of it, what came first, some writes and
 /// not others in any order, or some sectors of each write.
 pub(super) fn cut(disk: &[u8], pending: &[Change], dice: &mut fastrand::Rng) -> Vec<u8> {

@@ -4,7 +4,7 @@ use redb::{Database, ReadableDatabase, TableHandle};
 
 use super::super::StoreError;
 use super::super::disk::{CURRENT, tables};
-use super::device::Device;
+use super::device::{Device, Fault, cut_everywhere};
 use super::*;
 
 fn database(device: &Device) -> Database {
@@ -61,8 +61,14 @@ fn a_store_without_a_version_is_brought_up_to_date() {
     assert_eq!(version.expect("a version").value(), CURRENT);
 }
 
-#[test]
-fn entries_of_every_table_move_into_the_one_tree_and_leave_nothing_behind() {
+/// What each table of [`of_version_2`] has: none in the first, one entry in the second, and so on.
+fn kept() -> Vec<(Table, Vec<(String, Vec<u8>)>)> {
+    let entries = |number: u8| (0..number).map(|key| (format!("key-{key}"), vec![number, key])).collect();
+    (0..).zip(Table::ALL).map(|(number, table)| (table, entries(number))).collect()
+}
+
+/// A store of version 2, closed.
+fn of_version_2() -> Device {
     let device = Device::default();
     let old = database(&device);
     let write = old.begin_write().expect("a transaction");
@@ -70,23 +76,66 @@ fn entries_of_every_table_move_into_the_one_tree_and_leave_nothing_behind() {
     write.open_table(tables::ANSWERS).expect("a table").insert("r", (7, b"x".as_slice())).expect("room");
     write.open_table(tables::BY_AGE).expect("a table").insert((7, "r"), ()).expect("room");
     write.open_table(tables::HISTORY).expect("a table").insert(3, b"h".as_slice()).expect("room");
-    // None in the first table, one in the second, and so on.
-    let kept = |number: u8| -> Vec<_> { (0..number).map(|key| (format!("key-{key}"), vec![number, key])).collect() };
-    for (number, table) in (0..).zip(Table::ALL) {
+    for (table, entries) in kept() {
         let mut before = write.open_table(tables::before_3(table)).expect("a table");
-        for (key, value) in kept(number) {
+        for (key, value) in entries {
             before.insert(key.as_str(), value.as_slice()).expect("room");
         }
     }
     write.commit().expect("room");
     drop(old);
+    device
+}
 
-    let store = opened(device.clone());
-    for (number, table) in (0..).zip(Table::ALL) {
-        assert_eq!(store.entries(table).expect("read"), kept(number), "{table:?}");
+/// Everything of [`of_version_2`] is there, in the newest version.
+fn assert_whole(store: &Disk<Device>, place: &str) {
+    for (table, entries) in kept() {
+        assert_eq!(store.entries(table).expect("read"), entries, "{place}: {table:?}");
     }
-    assert_eq!((store.answers().expect("read"), store.record(3).expect("read")), (1, Some(b"h".to_vec())));
-    drop(store);
+    let rest = (store.answers().expect("read"), store.record(3).expect("read"));
+    assert_eq!(rest, (1, Some(b"h".to_vec())), "{place}");
+}
+
+#[test]
+fn a_power_cut_in_the_middle_leaves_a_store_that_is_whole_in_one_version_or_the_other() {
+    let (device, mut dice) = (of_version_2(), fastrand::Rng::with_seed(seed()));
+    let disk = device.disk();
+    device.listen();
+    drop(opened(device.clone()));
+    let cuts = cut_everywhere(disk, device.events(), &mut dice, |image, _, event| {
+        assert_whole(&opened(Device::holding(image)), &format!("event {event}, SPEEDMIMI_SEED={}", seed()));
+    });
+    assert!(cuts > 20, "only {cuts} power cuts");
+}
+
+#[test]
+fn a_device_that_fails_in_the_middle_refuses_the_start_and_loses_nothing() {
+    let disk = of_version_2().disk();
+    for errno in [libc::EIO, libc::ENOSPC] {
+        for after in 0.. {
+            let device = Device::holding(disk.clone());
+            device.fail(Some(Fault { after, times: usize::MAX, errno }));
+            let done = Disk::open(device.clone(), Path::new(PATH), LIMITS);
+            let place = format!("errno {errno} from call {after} on");
+            if !device.has_failed() {
+                assert_whole(&done.expect("nothing failed"), &place);
+                assert!(after > 4, "it takes more calls than {after}");
+                break;
+            }
+            // Closing may be what fails, when everything is durable.
+            if let Err(error) = done {
+                assert!(!matches!(error, StoreError::Damaged { .. }), "{place}: it would be set aside: {error}");
+            }
+            device.fail(None);
+            assert_whole(&opened(device), &place);
+        }
+    }
+}
+
+#[test]
+fn entries_of_every_table_move_into_the_one_tree_and_leave_nothing_behind() {
+    let device = of_version_2();
+    assert_whole(&opened(device.clone()), "moved");
 
     let read = database(&device).begin_read().expect("a transaction");
     let mut names: Vec<String> = read.list_tables().expect("readable").map(|table| table.name().to_owned()).collect();
