@@ -62,7 +62,7 @@ fn a_store_without_a_version_is_brought_up_to_date() {
 }
 
 /// What each table of [`of_version_2`] has: none in the first, one entry in the second, and so on.
-fn kept() -> Vec<(Table, Vec<(String, Vec<u8>)>)> {
+fn kept() -> Vec<(Table, Entries)> {
     let entries = |number: u8| (0..number).map(|key| (format!("key-{key}"), vec![number, key])).collect();
     (0..).zip(Table::ALL).map(|(number, table)| (table, entries(number))).collect()
 }
