@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -63,7 +64,7 @@ impl Default for Config {
 impl Config {
     /// The configuration of a start without a file: these backends in upstream `default`.
     pub fn for_backends(backends: impl IntoIterator<Item = (String, u16)>) -> Self {
-        let backends = backends.into_iter().map(|(host, port)| Backend::new(&host, port)).collect();
+        let backends = backends.into_iter().map(|(host, port)| Arc::new(Backend::new(&host, port))).collect();
         let upstream = Upstream { backends, ..Upstream::default() };
         Self { upstreams: BTreeMap::from([("default".to_owned(), upstream)]), ..Self::default() }
     }
@@ -78,7 +79,7 @@ impl Config {
     }
 
     /// A backend by its names.
-    pub fn backend(&self, upstream: &str, id: &str) -> Option<&Backend> {
+    pub fn backend(&self, upstream: &str, id: &str) -> Option<&Arc<Backend>> {
         self.upstreams.get(upstream)?.backends.iter().find(|backend| backend.id == id)
     }
 
@@ -207,8 +208,9 @@ pub struct Upstream {
     pub pool: Pool,
     /// Check of backends that have none of their own.
     pub health_check: Option<HealthCheck>,
-    /// In the order of the file; those added through the API come last, in the order of adding.
-    pub backends: Vec<Backend>,
+    /// In the order of the file; those added through the API come last, in the order of adding. Shared: a change to one
+    /// of hundreds leaves the others where they are.
+    pub backends: Vec<Arc<Backend>>,
 }
 
 /// `pool`: idle connections of a backend.
@@ -229,7 +231,7 @@ impl Default for Pool {
 }
 
 /// One address in a group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     /// Unique in its upstream; default `host:port`.
     pub id: String,

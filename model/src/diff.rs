@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::fields;
@@ -52,8 +52,12 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
 pub fn diff_of<'a>(old: &Config, new: &Config, objects: impl IntoIterator<Item = &'a Object>) -> Vec<Difference> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     for object in objects {
-        part(old, object, &mut before);
-        part(new, object, &mut after);
+        let (mut one, mut two) = (part(old, object), part(new, object));
+        leave_out_same(&mut one, &mut two);
+        flatten(&one, &mut path(object), &mut before);
+        flatten(&two, &mut path(object), &mut after);
+        without_backends(old, object, &mut before);
+        without_backends(new, object, &mut after);
     }
     compare(before, after)
 }
@@ -110,24 +114,40 @@ fn split(path: &[String]) -> (Object, String) {
     (object, field)
 }
 
-/// The leaves of one object, under the paths that they have in the whole.
-fn part(config: &Config, object: &Object, leaves: &mut Leaves) {
-    let mut path: Vec<String> = match object {
+/// Where an object stands in the whole.
+fn path(object: &Object) -> Vec<String> {
+    match object {
         Object::Backend { upstream, id } => vec!["backends".into(), upstream.clone(), id.clone()],
         Object::Upstream(name) => vec!["upstreams".into(), name.clone()],
         Object::Route(name) => vec!["routing".into(), name.clone()],
         Object::Section(name) => vec![name.clone()],
-    };
+    }
+}
+
+/// What is written of an object; an empty document where that is nothing.
+fn part(config: &Config, object: &Object) -> Value {
     match (object, config.part(object)) {
         // Off, and not written.
-        (Object::Section(_), Some(Value::String(_))) | (_, None) => {}
-        (_, Some(document)) => flatten(&document, &mut path, leaves),
+        (Object::Section(_), Some(Value::String(_))) | (_, None) => Value::Object(Map::new()),
+        (_, Some(document)) => document,
     }
-    let upstream = match object {
-        Object::Backend { upstream, .. } | Object::Upstream(upstream) => upstream,
-        Object::Route(_) | Object::Section(_) => return,
-    };
-    // One without backends is written as an empty list.
+}
+
+/// Most of an object is as it was: that need not be spelled out to be compared.
+fn leave_out_same(one: &mut Value, two: &mut Value) {
+    let (Value::Object(one), Value::Object(two)) = (one, two) else { return };
+    one.retain(|key, value| {
+        let same = two.get(key) == Some(value);
+        if same {
+            two.shift_remove(key);
+        }
+        !same
+    });
+}
+
+/// An upstream without backends is written as an empty list.
+fn without_backends(config: &Config, object: &Object, leaves: &mut Leaves) {
+    let (Object::Backend { upstream, .. } | Object::Upstream(upstream)) = object else { return };
     if config.upstreams.get(upstream).is_some_and(|group| group.backends.is_empty()) {
         leaves.insert(vec!["backends".into(), upstream.clone()], Value::Array(Vec::new()));
     }

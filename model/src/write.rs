@@ -18,7 +18,7 @@ impl Config {
         let mut root = Map::new();
         root.insert("server".into(), self.server());
         root.insert("upstreams".into(), map(&self.upstreams, upstream));
-        root.insert("backends".into(), map(&self.upstreams, |u| u.backends.iter().map(backend).collect()));
+        root.insert("backends".into(), map(&self.upstreams, |u| u.backends.iter().map(|one| backend(one)).collect()));
         root.insert("routing".into(), map(&self.routes, route));
         root.insert("grpc".into(), management(&self.grpc));
         root.insert("admin".into(), management(&self.admin));
@@ -102,8 +102,9 @@ fn map<T>(entries: &std::collections::BTreeMap<String, T>, each: impl Fn(&T) -> 
 /// Without the keys that have no value.
 fn present(value: Value) -> Value {
     match value {
-        Value::Object(entries) => {
-            entries.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into()
+        Value::Object(mut entries) => {
+            entries.retain(|_, value| !value.is_null());
+            Value::Object(entries)
         }
         other => other,
     }

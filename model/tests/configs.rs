@@ -5,6 +5,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use speedmimi_model::{
@@ -75,7 +76,7 @@ fn the_example_means_what_it_says() {
     assert_eq!(config.server, server);
     assert_eq!(config.upstreams.keys().collect::<Vec<_>>(), ["default"]);
     let upstream = &config.upstreams["default"];
-    assert_eq!(upstream.backends, [backend]);
+    assert_eq!(upstream.backends, [Arc::new(backend)]);
     assert_eq!(upstream.backends[0].health_check(upstream), Some(&check));
     assert_eq!(config.grpc, Management::on(9090));
     assert_eq!(config.admin, Management::on(9091));

@@ -9,7 +9,10 @@ use crossbeam_utils::CachePadded;
 use dashmap::DashMap;
 use speedmimi_policy::{Passive, Slots};
 
+use self::key::{Key, Named};
 use crate::telemetry::cells::{BackendCells, RouteCells, WorkerCells};
+
+mod key;
 
 /// What active checks say of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +98,7 @@ pub struct Live {
     /// Zero of every coarse clock: milliseconds and microseconds in shared state count from here.
     pub origin: Instant,
     workers: Box<[CachePadded<WorkerCells>]>,
-    backends: DashMap<(Box<str>, Box<str>), BackendRef>,
+    backends: DashMap<Key, BackendRef>,
     routes: DashMap<Box<str>, Arc<RouteState>>,
     next_uid: AtomicU64,
     /// Client connections open over all workers; compared with `server.max_conn` on accept.
@@ -122,9 +125,11 @@ impl Live {
 
     /// The state of a backend, made when it is first seen: no limit, gate closed until the control thread opens it.
     pub fn backend(&self, upstream: &str, id: &str, health: Health) -> BackendRef {
-        let key = (Box::from(upstream), Box::from(id));
+        if let Some(known) = self.find_backend(upstream, id) {
+            return known;
+        }
         self.backends
-            .entry(key)
+            .entry(Key { upstream: upstream.into(), id: id.into() })
             .or_insert_with(|| {
                 BackendRef(Arc::new(BackendState {
                     uid: self.next_uid.fetch_add(1, Ordering::Relaxed),
@@ -141,7 +146,7 @@ impl Live {
 
     /// A backend that is known already.
     pub fn find_backend(&self, upstream: &str, id: &str) -> Option<BackendRef> {
-        self.backends.get(&(Box::from(upstream), Box::from(id))).map(|entry| entry.clone())
+        self.backends.get(&(upstream, id) as &dyn Named).map(|entry| entry.clone())
     }
 
     /// The state of a route, made when it is first seen.
@@ -165,7 +170,7 @@ impl Live {
     /// Forgets backends and routes that the configuration no longer names. A backend with exchanges in flight stays,
     /// so that adding it again cannot exceed its limit.
     pub fn sweep(&self, backend: impl Fn(&str, &str) -> bool, route: impl Fn(&str) -> bool) {
-        self.backends.retain(|(upstream, id), state| backend(upstream, id) || state.slots.in_flight() > 0);
+        self.backends.retain(|key, state| backend(&key.upstream, &key.id) || state.slots.in_flight() > 0);
         self.routes.retain(|name, _| route(name));
     }
 }

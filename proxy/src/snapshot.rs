@@ -12,11 +12,12 @@ use speedmimi_policy::Algorithm;
 use crate::live::{BackendRef, RouteState};
 use crate::protocol::Protocol;
 
+mod addresses;
 mod compile;
 mod edits;
 mod routes;
 
-pub use compile::Addresses;
+pub use addresses::Addresses;
 pub use edits::{Edits, HeaderEdits};
 pub use routes::{Found, HostRule, PathRule, RouteTable};
 

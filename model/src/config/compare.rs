@@ -1,6 +1,7 @@
 //! Which objects of two configurations differ.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Backend, Config, Upstream};
 use crate::diff;
@@ -102,7 +103,7 @@ fn same_policy(one: &Upstream, two: &Upstream) -> bool {
         && *health_check == two.health_check
 }
 
-fn by_id(upstream: Option<&Upstream>) -> BTreeMap<&str, &Backend> {
+fn by_id(upstream: Option<&Upstream>) -> BTreeMap<&str, &Arc<Backend>> {
     let backends = upstream.map(|upstream| upstream.backends.as_slice()).unwrap_or_default();
     backends.iter().map(|backend| (backend.id.as_str(), backend)).collect()
 }

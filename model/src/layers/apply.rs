@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::fields;
 use crate::object::{Kind, Object};
-use crate::overlay::{By, Origin, Overlay};
+use crate::overlay::{By, Entry, Origin, Overlay};
 use crate::parse;
 use crate::rules;
 use crate::write::blank;
@@ -227,9 +227,14 @@ impl<'a> Draft<'a> {
         let before = &*self.before.effective;
         let mut groups: Vec<&str> = Vec::new();
         for object in &touched {
-            match object {
-                Object::Backend { upstream, .. } if !groups.contains(&upstream.as_str()) => groups.push(upstream),
-                _ => {}
+            let Object::Backend { upstream, .. } = object else { continue };
+            let place = |config: &Config, overlay: &Overlay| {
+                config.contains(object).then(|| overlay.live(object).and_then(Entry::order))
+            };
+            // One that is there as before, and was added where it was, stands where it stood.
+            let stays = place(before, &self.before.overlay) == place(&self.config, &self.overlay);
+            if !stays && !groups.contains(&upstream.as_str()) {
+                groups.push(upstream);
             }
         }
         for upstream in groups {

@@ -1,6 +1,7 @@
 //! `backends` and `upstreams`.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::{check, later};
 use crate::config::{Backend, Pool, TimeoutsPatch, Upstream, default_id};
@@ -81,7 +82,7 @@ pub(super) fn backends(at: At<'_>, upstreams: &mut BTreeMap<String, Upstream>) {
         }
         let group = upstreams.entry(name.to_owned()).or_default();
         let mut ids = HashSet::new();
-        at.list(&mut |at| group.backends.push(backend(at, name, &mut ids, group.health_check.is_some())));
+        at.list(&mut |at| group.backends.push(Arc::new(backend(at, name, &mut ids, group.health_check.is_some()))));
     });
 }
 

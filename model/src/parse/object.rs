@@ -1,6 +1,7 @@
 //! One object from a document that comes from the API, by the same readers as the file.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -36,8 +37,8 @@ pub(crate) fn object(object: &Object, document: &Value, config: &mut Config) -> 
             none(sink)?;
             let group = config.upstreams.entry(upstream.clone()).or_default();
             match group.backends.iter_mut().find(|known| known.id == id) {
-                Some(known) => *known = backend,
-                None => group.backends.push(backend),
+                Some(known) => *known = Arc::new(backend),
+                None => group.backends.push(Arc::new(backend)),
             }
             return Ok(Object::backend(upstream, id));
         }

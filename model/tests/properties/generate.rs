@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
@@ -96,7 +97,7 @@ pub(crate) fn upstream() -> impl Strategy<Value = Upstream> {
     let backends = vec(backend(), 0..4).prop_map(|mut backends| {
         let mut ids = std::collections::HashSet::new();
         backends.retain(|backend| ids.insert(backend.id.clone()));
-        backends
+        backends.into_iter().map(Arc::new).collect()
     });
     (option::of(algorithm()), timeouts(), pool, option::of(health_check()), backends).prop_map(
         |(load_balancer, timeouts, pool, health_check, backends)| Upstream {

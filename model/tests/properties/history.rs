@@ -1,6 +1,7 @@
 //! Random histories of changes over a file, against the reference.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -168,7 +169,8 @@ fn config() -> impl Strategy<Value = Config> {
         config.server.max_conn = max_conn;
         for (name, robin) in groups {
             let of_this = backends.iter().filter(|((upstream, _), _)| *upstream == name);
-            let backends = of_this.map(|((_, id), backend)| Backend { id: (*id).into(), ..backend.clone() }).collect();
+            let named = |id: &str, backend: &Backend| Arc::new(Backend { id: id.into(), ..backend.clone() });
+            let backends = of_this.map(|((_, id), backend)| named(id, backend)).collect();
             let load_balancer = robin.then_some(speedmimi_model::Algorithm::RoundRobin);
             let upstream = Upstream { backends, load_balancer, ..Upstream::default() };
             config.upstreams.insert(name.into(), upstream);

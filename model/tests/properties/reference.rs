@@ -25,7 +25,7 @@ pub(crate) fn things(config: &Config) -> Things {
         let policy = Upstream { backends: Vec::new(), ..upstream.clone() };
         all.insert(Object::Upstream(name.clone()), Thing::Upstream(Box::new(policy)));
         for backend in &upstream.backends {
-            all.insert(Object::backend(name, &backend.id), Thing::Backend(Box::new(backend.clone())));
+            all.insert(Object::backend(name, &backend.id), Thing::Backend(Box::new(Backend::clone(backend))));
         }
     }
     for (name, route) in &config.routes {

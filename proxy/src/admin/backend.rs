@@ -1,6 +1,8 @@
 //! `BackendService`.
 
-use speedmimi_model::{Change, Object};
+use std::sync::Arc;
+
+use speedmimi_model::{Backend, Change, Object};
 use speedmimi_proto::v1;
 use speedmimi_proto::v1::backend_service_server::BackendService;
 use tonic::{Request, Response, Status};
@@ -73,7 +75,7 @@ impl BackendService for Backends {
             .filter(|(name, _)| caller.scope.has(name) && (upstream.is_empty() || **name == upstream))
             .flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)))
             .collect();
-        let token = |(name, backend): &(&String, &speedmimi_model::Backend)| format!("{name}/{}", backend.id);
+        let token = |(name, backend): &(&String, &Arc<Backend>)| format!("{name}/{}", backend.id);
         let mut violations = Violations::default();
         let page = Page::of(&all, page_size, &page_token, token, &mut violations);
         violations.check()?;

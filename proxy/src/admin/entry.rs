@@ -1,5 +1,6 @@
 //! A backend as the API shows it: what is configured, and what is observed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use speedmimi_model::{Algorithm, Backend, HealthCheck, HealthCheckKind, Kind, Scheme};
@@ -19,7 +20,7 @@ pub(super) mod source;
 pub(super) mod upstream;
 
 /// Finds a backend of a store, or says what there is.
-pub(super) fn find<'a>(store: &'a Store, upstream: &str, id: &str) -> Result<&'a Backend, Status> {
+pub(super) fn find<'a>(store: &'a Store, upstream: &str, id: &str) -> Result<&'a Arc<Backend>, Status> {
     let config = store.config();
     let Some(group) = config.upstreams.get(upstream) else {
         return Err(status::not_found(Kind::Upstream, upstream, config.upstreams.keys().cloned().collect()));

@@ -16,7 +16,10 @@ use crate::live::{Health, Live};
 use crate::snapshot::Snapshot;
 use crate::worker::mailbox::{Mailboxes, Message};
 
+mod changes;
 mod checks;
+
+pub(super) use changes::Changes;
 
 /// Writes observed state that follows from configuration, and snapshots.
 #[derive(Debug)]
@@ -45,18 +48,31 @@ impl Publisher {
     /// The first snapshot. Every backend is taken to be up: a restart must not be an outage.
     pub(super) fn begin(&mut self, store: &Store, names: &Names) -> Arc<Snapshot> {
         let snapshot = self.compile(store, names);
-        self.set_gates(store);
+        self.set_gates(store, backends(store.config()));
         snapshot
     }
 
-    /// Puts `after` in the place of `before` everywhere, and returns once every worker acts on it.
-    pub(super) async fn publish(&mut self, before: &Store, after: &Store, names: &Names) -> Arc<Snapshot> {
+    /// Puts `after` in the place of `before` everywhere, and returns once every worker acts on it. `changes`: of their
+    /// configurations.
+    pub(super) async fn publish(
+        &mut self,
+        before: &Store,
+        after: &Store,
+        changes: &Changes<'_>,
+        names: &Names,
+    ) -> Arc<Snapshot> {
         let snapshot = self.compile(after, names);
-        self.greet(before, after);
-        self.set_gates(after);
-        self.close_removed(before.config(), after.config());
+        self.greet(before, after, changes);
+        // Operators keep backends out beside the configuration, and seldom change that.
+        match before.keeps_out_as(after) {
+            true => self.set_gates(after, changes.now()),
+            false => self.set_gates(after, backends(after.config())),
+        }
+        self.close(&changes.removed);
         self.mailboxes.broadcast(|| Message::Publish(snapshot.clone())).await;
-        self.sweep(after);
+        if changes.leave_something() {
+            self.sweep(after);
+        }
         snapshot
     }
 
@@ -96,20 +112,17 @@ impl Publisher {
     }
 
     /// Caps and gates are in force at once, before any worker sees the snapshot.
-    fn set_gates(&self, store: &Store) {
-        for (upstream, backend) in backends(store.config()) {
+    fn set_gates<'a>(&self, store: &Store, backends: impl Iterator<Item = (&'a str, &'a Backend)>) {
+        for (upstream, backend) in backends {
             let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
             state.slots.set_cap(effective_cap(&[i64::from(backend.max_conn)]));
             state.slots.set_closed(!store.admits(upstream, backend));
         }
     }
 
-    fn close_removed(&self, before: &Config, after: &Config) {
-        let stays = index(after);
-        for (upstream, backend) in backends(before) {
-            if !stays.contains_key(&(upstream, &*backend.id))
-                && let Some(state) = self.live.find_backend(upstream, &backend.id)
-            {
+    fn close(&self, removed: &[(&str, &Backend)]) {
+        for (upstream, backend) in removed {
+            if let Some(state) = self.live.find_backend(upstream, &backend.id) {
                 state.slots.set_closed(true);
             }
         }
@@ -117,27 +130,38 @@ impl Publisher {
 
     /// A backend that was not there before waits for its first passed check, if it has one; whatever was seen of an
     /// earlier one of that name is of the past. So is what traffic saw before it was enabled or had another address.
-    fn greet(&self, before: &Store, after: &Store) {
-        let known = index(before.config());
-        for (upstream, backend) in backends(after.config()) {
+    fn greet(&self, before: &Store, after: &Store, changes: &Changes<'_>) {
+        for (upstream, backend) in &changes.added {
             let Some(state) = self.live.find_backend(upstream, &backend.id) else { continue };
-            match known.get(&(upstream, &*backend.id)) {
-                None => {
-                    let group = after.config().upstreams.get(upstream);
-                    let checked = group.is_some_and(|group| backend.health_check(group).is_some());
-                    state.set_health(if checked { Health::Unknown } else { Health::Up });
-                    state.passive.reset();
-                }
-                Some(old) => {
-                    let moved = (&old.host, old.port) != (&backend.host, backend.port);
-                    let enabled = !before.admits(upstream, old) && after.admits(upstream, backend);
-                    if moved || enabled {
-                        state.passive.reset();
-                    }
-                }
+            let group = after.config().upstreams.get(*upstream);
+            let checked = group.is_some_and(|group| backend.health_check(group).is_some());
+            state.set_health(if checked { Health::Unknown } else { Health::Up });
+            state.passive.reset();
+        }
+        let reset = |upstream: &str, id: &str| {
+            if let Some(state) = self.live.find_backend(upstream, id) {
+                state.passive.reset();
+            }
+        };
+        for (upstream, old, new) in &changes.kept {
+            if (&old.host, old.port) != (&new.host, new.port) || enabled(before, after, upstream, old, new) {
+                reset(upstream, &new.id);
+            }
+        }
+        for (upstream, id) in before.kept_out() {
+            if let Some(old) = before.config().backend(upstream, id)
+                && let Some(new) = after.config().backend(upstream, id)
+                && enabled(before, after, upstream, old, new)
+            {
+                reset(upstream, id);
             }
         }
     }
+}
+
+/// Whether a backend takes exchanges now and did not before, as far as operators are concerned.
+fn enabled(before: &Store, after: &Store, upstream: &str, old: &Backend, new: &Backend) -> bool {
+    !before.admits(upstream, old) && after.admits(upstream, new)
 }
 
 /// Every backend with the name of its upstream.
@@ -145,7 +169,7 @@ pub(super) fn backends(config: &Config) -> impl Iterator<Item = (&str, &Backend)
     config
         .upstreams
         .iter()
-        .flat_map(|(name, upstream)| upstream.backends.iter().map(move |backend| (name.as_str(), backend)))
+        .flat_map(|(name, upstream)| upstream.backends.iter().map(move |backend| (name.as_str(), &**backend)))
 }
 
 fn index(config: &Config) -> HashMap<(&str, &str), &Backend> {

@@ -45,12 +45,12 @@ impl Names {
 
     /// The addresses of a host and port; none while they are not known.
     pub fn of(&self, host: &str, port: u16) -> Arc<[SocketAddr]> {
-        self.known.get(&(host.to_owned(), port)).cloned().unwrap_or_else(|| [].into())
+        self.known.get(host, port).cloned().unwrap_or_else(|| [].into())
     }
 
     /// Whether the name has addresses.
     pub fn knows(&self, name: &Name) -> bool {
-        self.known.contains_key(name)
+        self.known.get(&name.0, name.1).is_some()
     }
 
     /// Those of `wanted` that are not in `used`, and have no address yet. One that is in use and does not resolve is no
@@ -62,10 +62,12 @@ impl Names {
 
     /// Forgets names that are not in use, and enters the addresses of literals.
     pub fn retain(&mut self, used: &BTreeSet<Name>) {
-        self.known.retain(|name, _| used.contains(name));
+        self.known.retain(|host, port| used.contains(&(host.to_owned(), port)));
         for name in used {
-            if let Some(address) = literal(&name.0, name.1) {
-                self.known.entry(name.clone()).or_insert_with(|| [address].into());
+            if !self.knows(name)
+                && let Some(address) = literal(&name.0, name.1)
+            {
+                self.known.insert(name.0.clone(), name.1, [address].into());
             }
         }
     }
@@ -75,9 +77,9 @@ impl Names {
     pub fn update(&mut self, found: HashMap<Name, Arc<[SocketAddr]>>, used: &BTreeSet<Name>) -> bool {
         let mut changed = false;
         for (name, addresses) in found {
-            if self.known.get(&name).is_none_or(|known| **known != *addresses) {
+            if self.known.get(&name.0, name.1).is_none_or(|known| **known != *addresses) {
                 changed |= used.contains(&name);
-                self.known.insert(name, addresses);
+                self.known.insert(name.0, name.1, addresses);
             }
         }
         changed
@@ -112,7 +114,7 @@ mod tests {
         assert!(!names.update(HashMap::from([(name("a"), addresses.clone())]), &used), "nothing new");
         assert!(!names.update(HashMap::from([(name("c"), addresses.clone())]), &used), "not in use yet");
         assert!(names.knows(&name("c")));
-        assert_eq!(names.addresses().get(&name("a")), Some(&addresses));
+        assert_eq!(names.addresses().get("a", 80), Some(&addresses));
         names.retain(&BTreeSet::from([name("b")]));
         assert!(!names.knows(&name("a")));
     }

@@ -169,6 +169,16 @@ impl Store {
         backend.active && !self.is_disconnected(upstream, &backend.id) && self.drain_of(upstream, &backend.id).is_none()
     }
 
+    /// Upstream and id of every backend that operators keep out beside the configuration: cut off, or draining.
+    pub(super) fn kept_out(&self) -> impl Iterator<Item = &(String, String)> {
+        self.disconnected.iter().chain(self.draining.keys())
+    }
+
+    /// Whether operators keep the same backends out, beside those that the configuration says are not active.
+    pub(super) fn keeps_out_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.disconnected, &other.disconnected) && Arc::ptr_eq(&self.draining, &other.draining)
+    }
+
     /// Whether an operator cut a backend off and did not enable it since.
     pub fn is_disconnected(&self, upstream: &str, id: &str) -> bool {
         !self.disconnected.is_empty() && self.disconnected.contains(&(upstream.to_owned(), id.to_owned()))

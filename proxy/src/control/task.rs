@@ -15,7 +15,7 @@ use super::feed::{Feed, OBSERVE, Step};
 use super::journal::{self, Journal};
 use super::operation::Ask;
 use super::persist::StoreError;
-use super::publish::{self, Publisher};
+use super::publish::{self, Changes, Publisher};
 use super::resolve::{self, Found, Name, Names, Resolver};
 use super::store::Store;
 use super::turns::Turns;
@@ -212,11 +212,15 @@ impl Controller {
     /// Makes the next state the current one, which these steps led to: everything new is built before anything old is
     /// touched.
     async fn install(&mut self, next: Store, steps: &[Step]) {
-        let used = publish::names(next.config());
-        self.names.retain(&used);
         let before = std::mem::replace(&mut self.store, next);
-        let snapshot = self.publisher.publish(&before, &self.store, &self.names).await;
-        self.publisher.watch_health(&self.store, &self.names);
+        let changes = Changes::between(before.config(), self.store.config());
+        if changes.move_something() {
+            self.names.retain(&publish::names(self.store.config()));
+        }
+        let snapshot = self.publisher.publish(&before, &self.store, &changes, &self.names).await;
+        if changes.change_checks() {
+            self.publisher.watch_health(&self.store, &self.names);
+        }
         self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot }));
         self.shared.feed.push(&self.shared.live, steps);
         self.drains.follow(&self.store, &self.shared.live);
@@ -227,12 +231,18 @@ impl Controller {
         let used = publish::names(self.store.config());
         if self.names.update(found, &used) {
             self.install(self.store.clone(), &[]).await;
+            self.publisher.watch_health(&self.store, &self.names);
         }
     }
 
     fn missing(&self, config: &Config) -> Option<BTreeSet<Name>> {
+        let changes = Changes::between(self.store.config(), config);
+        let wanted: BTreeSet<Name> = changes.moved().map(|backend| (backend.host.clone(), backend.port)).collect();
+        if wanted.is_empty() {
+            return None;
+        }
         let used = publish::names(self.store.config());
-        Some(self.names.missing(publish::names(config), &used)).filter(|missing| !missing.is_empty())
+        Some(self.names.missing(wanted, &used)).filter(|missing| !missing.is_empty())
     }
 
     /// Looks names up. What is found comes by itself; `then` waits for it as long as that is bearable.
@@ -249,6 +259,8 @@ impl Controller {
 
     fn look_up_again(&mut self) {
         let names = publish::names(self.store.config());
+        // What was looked up for a change that was refused then is of no use to anybody.
+        self.names.retain(&names);
         let names: BTreeSet<Name> =
             names.into_iter().filter(|name| resolve::literal(&name.0, name.1).is_none()).collect();
         let unresolved = names.iter().any(|name| !self.names.knows(name));

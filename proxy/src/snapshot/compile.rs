@@ -1,6 +1,5 @@
 //! From a valid configuration to the view that workers use.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,12 +7,10 @@ use speedmimi_model::{Algorithm, Config, HalfClose, Protocols, Route, Timeouts, 
 use speedmimi_policy::hash_key;
 
 use super::{
-    BackendView, ByProtocol, HeaderEdits, PoolRules, RouteTable, RouteView, ServerRules, Snapshot, UpstreamView,
+    Addresses, BackendView, ByProtocol, HeaderEdits, PoolRules, RouteTable, RouteView, ServerRules, Snapshot,
+    UpstreamView,
 };
 use crate::live::{Health, Live};
-
-/// Addresses of hosts and ports, as far as they are known.
-pub type Addresses = HashMap<(String, u16), Arc<[SocketAddr]>>;
 
 impl Snapshot {
     /// Compiles a configuration. Backends and routes that `live` does not know yet are entered there: gates closed,
@@ -88,7 +85,7 @@ fn compile_upstream(name: &str, upstream: &Upstream, live: &Live, addresses: &Ad
         state: live.backend(name, &backend.id, Health::Up),
         weight: backend.weight,
         key: hash_key(backend.id.as_bytes()),
-        addresses: addresses.get(&(backend.host.clone(), backend.port)).unwrap_or(&nowhere).clone(),
+        addresses: addresses.get(&backend.host, backend.port).unwrap_or(&nowhere).clone(),
     });
     let pool = PoolRules {
         max_idle: upstream.pool.max_idle,
@@ -127,7 +124,8 @@ mod tests {
     use super::*;
 
     fn upstream(ids: &[&str]) -> Upstream {
-        let backends = ids.iter().map(|id| Backend { id: (*id).into(), ..Backend::new("10.0.0.1", 80) }).collect();
+        let backends =
+            ids.iter().map(|id| Backend { id: (*id).into(), ..Backend::new("10.0.0.1", 80) }).map(Arc::new).collect();
         Upstream { backends, ..Upstream::default() }
     }
 
@@ -138,7 +136,7 @@ mod tests {
 
     fn compile(config: &Config, live: &Live) -> Snapshot {
         let address: Arc<[SocketAddr]> = ["10.0.0.1:80".parse().expect("an address")].into();
-        Snapshot::compile(config, 7, live, &Addresses::from([(("10.0.0.1".into(), 80), address)]), 99)
+        Snapshot::compile(config, 7, live, &[(("10.0.0.1".into(), 80), address)].into_iter().collect(), 99)
     }
 
     #[test]
@@ -167,7 +165,8 @@ mod tests {
     #[test]
     fn a_backend_whose_name_is_not_resolved_has_no_address() {
         let mut config = config(&["default"]);
-        config.upstreams.get_mut("default").expect("there").backends[1].host = "unknown.example".into();
+        let group = config.upstreams.get_mut("default").expect("there");
+        Arc::make_mut(&mut group.backends[1]).host = "unknown.example".into();
         let snapshot = compile(&config, &Live::new(1));
         let counts: Vec<_> = snapshot.upstreams[0].backends.iter().map(|backend| backend.addresses.len()).collect();
         assert_eq!(counts, [1, 0]);

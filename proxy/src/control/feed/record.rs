@@ -82,13 +82,13 @@ impl Touched {
 
 impl Seen {
     /// A backend of a state as it is now.
-    pub fn of(store: &Store, live: &Live, upstream: &str, backend: &Backend) -> Self {
+    pub fn of(store: &Store, live: &Live, upstream: &str, backend: &Arc<Backend>) -> Self {
         let state = live.find_backend(upstream, &backend.id);
         let now = live.origin.elapsed().as_millis() as u64;
         let left = state.as_ref().and_then(|state| state.passive.until().checked_sub(now)).filter(|&left| left > 0);
         Self {
             upstream: upstream.to_owned(),
-            backend: Arc::new(backend.clone()),
+            backend: backend.clone(),
             admin: store.admin_of(upstream, backend),
             health: state.map_or(Health::Unknown, |state| state.health()),
             ejected_until: left.map(|left| SystemTime::now() + Duration::from_millis(left)),

@@ -65,7 +65,7 @@ fn file(ids: &[(&str, i32)]) -> Config {
         max_conn: *max_conn,
         ..Backend::new("127.0.0.1", 80)
     };
-    let upstream = Upstream { backends: ids.iter().map(backend).collect(), ..Upstream::default() };
+    let upstream = Upstream { backends: ids.iter().map(backend).map(Arc::new).collect(), ..Upstream::default() };
     Config { upstreams: [("default".to_owned(), upstream)].into(), ..Config::default() }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::control::drain::{OnDeadline, Plan};
 
 fn store() -> Store {
-    let backends = ["a", "b"].map(|id| Backend { id: id.into(), ..Backend::new("127.0.0.1", 80) });
+    let backends = ["a", "b"].map(|id| Arc::new(Backend { id: id.into(), ..Backend::new("127.0.0.1", 80) }));
     let upstream = Upstream { backends: backends.into(), ..Upstream::default() };
     Store::new(Config { upstreams: [("default".to_owned(), upstream)].into(), ..Config::default() })
 }
@@ -111,7 +111,7 @@ fn a_reload_moves_the_revision_of_what_differs_alone() {
     let refused = store.reload(store.config().clone(), &expect(9)).expect_err("it is at 1");
     assert!(matches!(refused, Refused::Conflict { object: None, expected: 9, current: 1 }), "{refused}");
     let mut file = store.config().clone();
-    file.upstreams.get_mut("default").expect("there").backends[1].weight = 7;
+    Arc::make_mut(&mut file.upstreams.get_mut("default").expect("there").backends[1]).weight = 7;
     let (next, _) = store.reload(file, &Guard::default()).expect("valid");
     assert_eq!(next.revision(), 2);
     assert_eq!(next.revision_of(&backend("default", "b")), 2);
@@ -135,7 +135,7 @@ fn a_reload_keeps_what_was_changed_and_cut_off() {
     let (one, _) = change(&store(), &max_conn("a", 5), &Guard::default()).expect("valid");
     let two = one.disconnect("default", "b", false, &Guard::default()).expect("it exists");
     let mut file = store().config().clone();
-    file.upstreams.get_mut("default").expect("there").backends[0].weight = 7;
+    Arc::make_mut(&mut file.upstreams.get_mut("default").expect("there").backends[0]).weight = 7;
     let (three, _) = two.reload(file, &Guard::default()).expect("valid");
     let a = three.config().backend("default", "a").expect("there");
     assert_eq!((a.max_conn, a.weight), (5, 7));
@@ -146,7 +146,7 @@ fn a_reload_keeps_what_was_changed_and_cut_off() {
 fn what_the_file_catches_up_with_makes_a_revision() {
     let (one, _) = change(&store(), &max_conn("a", 5), &Guard::default()).expect("valid");
     let mut file = store().config().clone();
-    file.upstreams.get_mut("default").expect("there").backends[0].max_conn = 5;
+    Arc::make_mut(&mut file.upstreams.get_mut("default").expect("there").backends[0]).max_conn = 5;
     let (two, _) = one.reload(file.clone(), &Guard::default()).expect("valid");
     assert_eq!((two.revision(), two.layers().overlay().is_empty(), two.touched().len()), (3, true, 0));
     assert_eq!(two.reload(file, &Guard::default()).expect("valid").0.revision(), 3);

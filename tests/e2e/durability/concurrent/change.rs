@@ -1,6 +1,7 @@
 //! A change of any kind, with what its maker saw and what is so if it wins.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use speedmimi_model::{Object, PathMatch, parse};
 use speedmimi_proto::v1::*;
@@ -137,7 +138,7 @@ impl Change {
             let was = Some(Value::Backend { max_conn: backend.max_conn, active });
             let is = Some(Value::Backend { max_conn: next, active });
             parts.push((Object::backend("default", &backend.id), was, is));
-            backend.max_conn = next;
+            Arc::make_mut(backend).max_conn = next;
         }
         for name in ROUTES {
             if let Some(route) = config.routes.get_mut(name) {
