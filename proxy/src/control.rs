@@ -2,7 +2,8 @@
 //!
 //! Every change, whoever asks for it, goes through one queue into one task. It is applied to the configuration
 //! (pure), made durable, compiled into a snapshot, published to every worker, and answered once all of them act on it.
-//! Reads never wait in that queue: they look at the latest [`View`].
+//! Reads never wait in that queue: they look at the latest [`View`]. What only the task can look up has a queue of its
+//! own, so that however many look, a change waits for one of them at most now and then.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -56,13 +57,14 @@ use operation::Ask;
 use reports::Reports;
 use turns::Turns;
 
-/// Changes that may wait; more wait at their senders.
+/// Changes that may wait, and looks; more wait at their senders.
 const QUEUE: usize = 64;
 
 /// What everybody else holds of the control thread.
 #[derive(Debug, Clone)]
 pub struct Control {
-    commands: mpsc::Sender<Command>,
+    asks: mpsc::Sender<Ask>,
+    looks: mpsc::Sender<Look>,
     view: watch::Receiver<Arc<View>>,
     shared: Arc<Shared>,
 }
@@ -150,7 +152,7 @@ impl Control {
     /// Does something. Resolves when it is durable and every worker acts on it. A call that was made before is not done
     /// again, but answered as it was.
     pub async fn perform(&self, operation: Operation, guard: Guard, call: Option<Call>) -> Result<Answer, Refused> {
-        self.ask(|reply| Command::Ask(Ask { operation, guard, call, looked_up: false, reply })).await
+        ask(&self.asks, |reply| Ask { operation, guard, call, looked_up: false, reply }).await
     }
 
     /// Waits until no other call of that name is done beside the control task.
@@ -160,18 +162,18 @@ impl Control {
 
     /// The answer to a call that was made before.
     pub async fn recall(&self, call: Call) -> Result<Option<Answer>, Refused> {
-        self.ask(|reply| Command::Recall { call, reply }).await
+        ask(&self.looks, |reply| Look::Recall { call, reply }).await
     }
 
     /// Remembers what was answered to a call, as well as that can be done: what it did is done.
     pub async fn remember(&self, call: Call, answer: Vec<u8>) {
-        let _ = self.ask(|reply| Command::Remember { call, answer, reply }).await;
+        let _ = ask(&self.looks, |reply| Look::Remember { call, answer, reply }).await;
     }
 
     /// How far the drain of a backend is; none where there is none.
     pub async fn drained(&self, upstream: &str, id: &str) -> Result<Option<watch::Receiver<Progress>>, Refused> {
         let (upstream, id) = (upstream.to_owned(), id.to_owned());
-        self.ask(|reply| Command::Drained { upstream, id, reply }).await
+        ask(&self.looks, |reply| Look::Drained { upstream, id, reply }).await
     }
 
     /// How far the drain of a backend is, as the control task saw it last.
@@ -186,20 +188,23 @@ impl Control {
 
     /// What is known of the revisions below `before` (all, if none), the newest first.
     pub async fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<Revision>, Refused> {
-        self.ask(|reply| Command::History { before, limit, reply }).await
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command) -> Result<T, Refused> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Refused::Stopping)?;
-        answer.await.unwrap_or(Err(Refused::Stopping))
+        ask(&self.looks, |reply| Look::History { before, limit, reply }).await
     }
 }
 
-/// What the task is asked.
+/// Puts a question into a queue of the task, and waits for the answer.
+async fn ask<C, T>(
+    queue: &mpsc::Sender<C>,
+    question: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> C,
+) -> Result<T, Refused> {
+    let (reply, answer) = oneshot::channel();
+    queue.send(question(reply)).await.map_err(|_| Refused::Stopping)?;
+    answer.await.unwrap_or(Err(Refused::Stopping))
+}
+
+/// What the task is asked that makes no turn.
 #[derive(Debug)]
-enum Command {
-    Ask(Ask),
+enum Look {
     Recall { call: Call, reply: oneshot::Sender<Result<Option<Answer>, Refused>> },
     Remember { call: Call, answer: Vec<u8>, reply: oneshot::Sender<Result<(), Refused>> },
     History { before: Option<u64>, limit: usize, reply: oneshot::Sender<Result<Vec<Revision>, Refused>> },

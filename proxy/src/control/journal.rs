@@ -140,8 +140,12 @@ impl Journal {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Revision>, Arc<StoreError>> {
-        let records = self.look(move |storage| storage.history(before, limit)).await?;
-        Ok(records.into_iter().filter_map(|(revision, bytes)| record::told(revision, &bytes)).collect())
+        // A page may be megabytes: it is read and understood where nobody waits.
+        self.look(move |storage| {
+            let records = storage.history(before, limit)?;
+            Ok(records.into_iter().filter_map(|(revision, bytes)| record::told(revision, &bytes)).collect())
+        })
+        .await
     }
 
     /// What lay over the file at an earlier revision, and what drained: everything after it taken back, the newest first.
@@ -151,24 +155,9 @@ impl Journal {
         store: &Store,
         revision: u64,
     ) -> Result<Result<Earlier, u64>, Arc<StoreError>> {
-        let mut earlier = Earlier { overlay: store.layers().overlay().clone(), draining: (**store.draining()).clone() };
-        let mut at = store.revision();
-        while at > revision {
-            let records = self.look(move |storage| storage.history(Some(at + 1), PAGE)).await?;
-            for (number, bytes) in records {
-                if at <= revision {
-                    break;
-                }
-                let undone = (number == at).then(|| record::undo(&bytes, &earlier)).flatten();
-                let Some(before) = undone else { return Ok(Err(at)) };
-                earlier = before;
-                at -= 1;
-            }
-            if self.here()?.record(at)?.is_none() && at > revision {
-                return Ok(Err(at));
-            }
-        }
-        Ok(Ok(earlier))
+        let now = Earlier { overlay: store.layers().overlay().clone(), draining: (**store.draining()).clone() };
+        let current = store.revision();
+        self.look(move |storage| take_back(storage, now.clone(), current, revision)).await
     }
 
     fn here(&self) -> Result<&dyn Storage, Arc<StoreError>> {
@@ -206,6 +195,30 @@ impl Journal {
         self.storage = Some(storage);
         Ok(done?)
     }
+}
+
+/// Goes from what is so at one revision back to another, step by step.
+fn take_back(
+    storage: &dyn Storage,
+    mut earlier: Earlier,
+    mut at: u64,
+    revision: u64,
+) -> Result<Result<Earlier, u64>, StoreError> {
+    while at > revision {
+        for (number, bytes) in storage.history(Some(at + 1), PAGE)? {
+            if at <= revision {
+                break;
+            }
+            let undone = (number == at).then(|| record::undo(&bytes, &earlier)).flatten();
+            let Some(before) = undone else { return Ok(Err(at)) };
+            earlier = before;
+            at -= 1;
+        }
+        if storage.record(at)?.is_none() && at > revision {
+            return Ok(Err(at));
+        }
+    }
+    Ok(Ok(earlier))
 }
 
 /// What an earlier revision had that the file does not say.

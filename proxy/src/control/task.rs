@@ -20,12 +20,14 @@ use super::resolve::{self, Found, Name, Names, Resolver};
 use super::store::Store;
 use super::turns::Turns;
 use super::view::View;
-use super::{Command, Control, Lifecycle, QUEUE, Refused, Shared};
+use super::{Control, Lifecycle, Look, QUEUE, Refused, Shared};
 use crate::live::Live;
 use crate::snapshot::Snapshot;
 use crate::telemetry::windows;
 use crate::worker::mailbox::Mailboxes;
 
+#[cfg(test)]
+mod tests;
 mod turn;
 
 /// Operations that share a commit at most; what they hold is in memory until it is on the disk.
@@ -55,7 +57,8 @@ pub struct Controller {
     shared: Arc<Shared>,
     view: watch::Sender<Arc<View>>,
     journal: Journal,
-    commands: mpsc::Receiver<Command>,
+    asks: mpsc::Receiver<Ask>,
+    looks: mpsc::Receiver<Look>,
     /// What waits for its turn.
     waiting: VecDeque<Ask>,
     resolver: Resolver,
@@ -90,7 +93,8 @@ impl Controller {
         let snapshot = publisher.begin(&store, &names);
         let feed = Feed::new(store.revision());
         let (view, seen) = watch::channel(Arc::new(View { store: store.clone(), snapshot }));
-        let (sender, commands) = mpsc::channel(QUEUE);
+        let (asking, asks) = mpsc::channel(QUEUE);
+        let (looking, looks) = mpsc::channel(QUEUE);
         let (ready, looked_up) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             live,
@@ -109,8 +113,8 @@ impl Controller {
             turns: Turns::default(),
             access: OnceLock::new(),
         });
-        let drains = drain::Running::new(sender.downgrade(), feed, shared.kept_out.clone());
-        let control = Control { commands: sender, view: seen, shared: shared.clone() };
+        let drains = drain::Running::new(asking.downgrade(), feed, shared.kept_out.clone());
+        let control = Control { asks: asking, looks: looking, view: seen, shared: shared.clone() };
         let next_look_up = Instant::now() + resolve::AGAIN_UNRESOLVED;
         let waiting = VecDeque::new();
         let controller = Self {
@@ -120,7 +124,8 @@ impl Controller {
             shared,
             view,
             journal,
-            commands,
+            asks,
+            looks,
             waiting,
             resolver,
             found,
@@ -137,7 +142,7 @@ impl Controller {
         self.view.borrow().snapshot.clone()
     }
 
-    /// Serves commands until every [`Control`] is gone.
+    /// Serves everybody until every [`Control`] is gone.
     pub async fn run(mut self, mailboxes: Mailboxes) {
         // Workers are started once.
         let _ = self.shared.mailboxes.set(mailboxes.clone());
@@ -152,13 +157,15 @@ impl Controller {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => {
-                        self.act(command).await;
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => {
+                        self.waiting.push_back(ask);
                         self.catch_up().await;
                     }
                     None => return,
                 },
+                // One at a time: between two of them everything else has its chance.
+                Some(look) = self.looks.recv() => self.look(look).await,
                 Some(found) = self.found.recv() => {
                     let mut all = HashMap::from([found]);
                     while let Ok((name, addresses)) = self.found.try_recv() {
@@ -179,17 +186,15 @@ impl Controller {
         }
     }
 
-    /// Answers what only looks; the rest waits for its turn.
-    async fn act(&mut self, command: Command) {
-        match command {
-            Command::Ask(ask) => self.waiting.push_back(ask),
-            Command::Recall { call, reply } => drop(reply.send(self.recalled(&call).await)),
-            Command::Remember { call, answer, reply } => {
+    async fn look(&mut self, look: Look) {
+        match look {
+            Look::Recall { call, reply } => drop(reply.send(self.recalled(&call).await)),
+            Look::Remember { call, answer, reply } => {
                 let done = self.journal.commit(journal::remember(&call, &answer)).await;
                 drop(reply.send(done.map_err(Refused::State)));
             }
-            Command::Drained { upstream, id, reply } => drop(reply.send(Ok(self.drains.watch(&upstream, &id)))),
-            Command::History { before, limit, reply } => {
+            Look::Drained { upstream, id, reply } => drop(reply.send(Ok(self.drains.watch(&upstream, &id)))),
+            Look::History { before, limit, reply } => {
                 let found = self.journal.history(before, limit).await;
                 drop(reply.send(found.map_err(Refused::State)));
             }
@@ -198,11 +203,10 @@ impl Controller {
 
     /// Does what waits, as much of it together as fits.
     async fn catch_up(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            self.act(command).await;
-            if self.waiting.len() >= GROUP {
-                break;
-            }
+        while self.waiting.len() < GROUP
+            && let Ok(ask) = self.asks.try_recv()
+        {
+            self.waiting.push_back(ask);
         }
         while !self.waiting.is_empty() {
             self.turn().await;

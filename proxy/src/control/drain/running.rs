@@ -15,7 +15,7 @@ use crate::control::feed::{Feed, event};
 use crate::control::operation::Ask;
 use crate::control::publish::Publisher;
 use crate::control::store::Store;
-use crate::control::{Busy, Caller, Command, Guard, Refused};
+use crate::control::{Busy, Caller, Guard, Refused};
 use crate::live::{BackendRef, Live};
 
 /// Between two looks at what is left, and so between two messages to those who look on.
@@ -35,7 +35,7 @@ pub(in crate::control) struct Running {
     drains: HashMap<(String, String), One>,
     next_look: Instant,
     looks: u32,
-    commands: mpsc::WeakSender<Command>,
+    commands: mpsc::WeakSender<Ask>,
     feed: Feed,
     board: Arc<Board>,
 }
@@ -52,7 +52,7 @@ struct One {
 impl Running {
     /// Nothing drains. What is to be done at an end is asked for by `commands`, as by anybody; what goes on is written
     /// on the board.
-    pub(in crate::control) fn new(commands: mpsc::WeakSender<Command>, feed: Feed, board: Arc<Board>) -> Self {
+    pub(in crate::control) fn new(commands: mpsc::WeakSender<Ask>, feed: Feed, board: Arc<Board>) -> Self {
         Self { drains: HashMap::new(), next_look: Instant::now() + NEVER, looks: 0, commands, feed, board }
     }
 
@@ -209,7 +209,7 @@ impl One {
     }
 
     /// Nothing is left: does what is to be done then.
-    fn finish(&self, name: &(String, String), store: &Store, commands: &mpsc::WeakSender<Command>, feed: &Feed) {
+    fn finish(&self, name: &(String, String), store: &Store, commands: &mpsc::WeakSender<Ask>, feed: &Feed) {
         let Progress { drain, revision, .. } = self.progress.borrow().clone();
         let object = Object::backend(&name.0, &name.1);
         let change = match drain.then {
@@ -239,7 +239,7 @@ impl One {
         tokio::spawn(async move {
             let (reply, answer) = oneshot::channel();
             let ask = Ask { operation: change.into(), guard, call: None, looked_up: false, reply };
-            if commands.send(Command::Ask(ask)).await.is_err() {
+            if commands.send(ask).await.is_err() {
                 return;
             }
             drop(commands);

@@ -59,6 +59,17 @@ struct Stored {
     undrain: Vec<((String, String), Option<Drain>)>,
 }
 
+/// What is told of a record. Entries as they were before may be most of it, and are passed over.
+#[derive(Debug, Deserialize)]
+struct Told {
+    who: String,
+    from: String,
+    at: u64,
+    what: String,
+    differences: Vec<(String, Option<Value>, Option<Value>)>,
+    truncated: bool,
+}
+
 /// The record of the step from one store to the next.
 pub(super) fn of(before: Before<'_>, after: &Store, differences: &[Difference], author: &Author<'_>) -> Vec<u8> {
     let truncated = differences.len() > TOLD;
@@ -81,7 +92,7 @@ pub(super) fn of(before: Before<'_>, after: &Store, differences: &[Difference], 
 
 /// A record as it is told. None for one that a later version wrote in another shape.
 pub(super) fn told(revision: u64, bytes: &[u8]) -> Option<Revision> {
-    let Stored { who, from, at, what, differences, truncated, .. } = serde_json::from_slice(bytes).ok()?;
+    let Told { who, from, at, what, differences, truncated } = serde_json::from_slice(bytes).ok()?;
     Some(Revision { revision, who, from, at, what, differences, truncated })
 }
 

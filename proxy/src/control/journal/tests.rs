@@ -133,6 +133,18 @@ async fn a_process_goes_on_where_the_one_before_ended_after_any_change() {
     }
 }
 
+/// What is kept of a file spells every key out, and may be larger than a file is allowed to be.
+#[tokio::test]
+async fn a_file_of_any_size_is_known_again() {
+    let names: Vec<String> = (0..40_000).map(|n| format!("b{n}")).collect();
+    let backends: Vec<(&str, i32)> = names.iter().map(|name| (name.as_str(), 5)).collect();
+    let disk = Disk::new();
+    let (store, journal) = disk.start(file(&backends)).await;
+    drop(journal);
+    let (again, _) = disk.start(file(&backends)).await;
+    assert_eq!((again.revision(), again.touched()), (store.revision(), &[][..]));
+}
+
 #[tokio::test]
 async fn every_revision_of_the_history_can_be_gone_back_to() {
     let mut dice = fastrand::Rng::with_seed(11);
