@@ -34,7 +34,7 @@ pub use fault::{Fault, Faults};
 pub use layers::{Explained, Layer, Layers, Problem, ReloadError, ReloadSummary};
 pub use object::{Kind, Object};
 pub use overlay::{Entry, Held, Origin, Overlay, Presence, Row};
-pub use parse::parse;
+pub use parse::{from_json, parse};
 pub use pieces::{Piece, pieces};
 pub use schema::schema;
 pub use secret::{MASK, hide};

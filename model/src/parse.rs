@@ -22,14 +22,23 @@ pub(crate) use object::object;
 
 /// Reads a configuration, YAML or JSON. The name of the file is the caller's to print beside the faults.
 pub fn parse(_file_name: &str, text: &str) -> Result<Config, Faults> {
-    let root = tree::read(text).map_err(|fault| Faults(vec![fault]))?;
+    whole(&tree::read(text).map_err(|fault| Faults(vec![fault]))?)
+}
+
+/// Reads a document that [`Config::to_json`] made, however large: what we wrote ourselves has no bounds but those of
+/// the file that it came from. Faults have no places.
+pub fn from_json(document: &serde_json::Value) -> Result<Config, Faults> {
+    whole(&tree::Node::from_json(document))
+}
+
+fn whole(root: &tree::Node) -> Result<Config, Faults> {
     let sink = Sink::default();
-    let mut config = document(At { sink: &sink, path: "", node: &root });
+    let mut config = document(At { sink: &sink, path: "", node: root });
     let faults = sink.into_faults();
     if !faults.is_empty() {
         return Err(Faults(faults));
     }
-    config.spelled = Spelled::of(&root, &config);
+    config.spelled = Spelled::of(root, &config);
     Ok(config)
 }
 

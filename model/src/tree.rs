@@ -11,7 +11,7 @@ const SIZE: usize = 4 * 1024 * 1024;
 /// Deepest nesting.
 const DEPTH: usize = 32;
 /// Most nodes, aliases resolved: a few lines of nested aliases must not become a gigabyte.
-const NODES: usize = 200_000;
+const NODES: usize = 500_000;
 /// Most bytes of text, aliases resolved: neither must one long text, repeated by aliases.
 const BYTES: usize = 4 * SIZE;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
-use speedmimi_model::{Config, Difference, Layers, Object, Overlay, Row, diff_of, parse};
+use speedmimi_model::{Config, Difference, Layers, Object, Overlay, Row, diff_of, from_json};
 
 use super::super::audit;
 use super::super::caller::Caller;
@@ -131,11 +131,23 @@ pub(super) fn read(storage: &dyn Storage) -> Result<Found, String> {
     for (key, value) in entries(Table::Meta)? {
         match key.as_str() {
             REVISION => found.revision = Some(value_of(&value, || "the revision".to_owned())?),
-            FILE => found.file = std::str::from_utf8(&value).ok().and_then(|text| parse(FILE, text).ok()),
+            FILE => found.file = file(&value),
             _ => {}
         }
     }
     Ok(found)
+}
+
+/// The file as the process before had it. Without it the start goes on, and everything counts as changed.
+fn file(bytes: &[u8]) -> Option<Config> {
+    let read = value_of(bytes, || "the file as it was".to_owned());
+    match read.and_then(|document: serde_json::Value| from_json(&document).map_err(|faults| faults.to_string())) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            tracing::warn!(error, "what the file said before this start is not known: all of it counts as changed");
+            None
+        }
+    }
 }
 
 fn value_of<T: DeserializeOwned>(bytes: &[u8], what: impl Fn() -> String) -> Result<T, String> {
