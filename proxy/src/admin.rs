@@ -172,6 +172,8 @@ async fn router(
     let server = ServerServiceServer::new(server).max_decoding_message_size(SMALL);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
+            // Details of errors are of these types.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };

@@ -82,12 +82,13 @@ where
             Standing::new(face.clone(), peer, shown, caller.clone())
         });
         let path = request.uri().path();
-        let most = room::most(path.strip_prefix('/').unwrap_or(path));
+        let name = path.strip_prefix('/').unwrap_or(path);
+        let (most, reads, rooms) = (room::most(name), room::reads(name), rooms.clone());
         let (parts, body) = request.into_parts();
         // Held until the call is answered: what was read lives on in what is made of it.
         let held = Arc::new(Mutex::new(None));
         let body = match most {
-            Some(most) => Body::new(Metered::new(body, most, rooms.clone(), caller.who, held.clone())),
+            Some(most) => Body::new(Metered::new(body, most, rooms.clone(), caller.who.clone(), held.clone())),
             None => body,
         };
         let answer = self.inner.call(Request::from_parts(parts, body));
@@ -95,7 +96,15 @@ where
             let response = answer.await?;
             *held.lock() = None;
             let (parts, body) = explained(response).into_parts();
-            Ok(Response::from_parts(parts, Body::new(Answer::new(body, under_way, standing))))
+            let mut answer = Answer::new(body, under_way, standing);
+            if reads {
+                // Written now, so that it is known how much waits.
+                match rooms.answer(&caller.who, answer.written().await) {
+                    Ok(held) => answer.hold(held),
+                    Err(status) => return Ok(status.into_http()),
+                }
+            }
+            Ok(Response::from_parts(parts, Body::new(answer)))
         })
     }
 }

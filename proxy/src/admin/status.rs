@@ -213,6 +213,13 @@ pub(super) fn no_room(own: bool) -> Status {
     Status::with_error_details(Code::ResourceExhausted, text, info("NO_ROOM_FOR_REQUEST", []))
 }
 
+/// Room for answers is taken.
+pub(super) fn unread(own: bool) -> Status {
+    let whose = if own { "of this caller wait" } else { "wait" };
+    let text = format!("too many large answers {whose} to be taken: read those first, and ask for fewer at once");
+    Status::with_error_details(Code::ResourceExhausted, text, info("NO_ROOM_FOR_ANSWER", []))
+}
+
 fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {
     let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     ErrorDetails::with_error_info(reason, DOMAIN, metadata)

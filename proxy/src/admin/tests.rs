@@ -20,6 +20,7 @@ use crate::control::{Controller, Lifecycle, Setup};
 use crate::live::Live;
 use crate::worker::mailbox::Mailboxes;
 
+mod answers;
 mod config;
 mod groups;
 mod watches;
@@ -50,8 +51,20 @@ impl Proxy {
         Self::serve(CALL, endpoint, uri).await
     }
 
+    /// Over so many backends.
+    async fn start_over(backends: u16) -> Self {
+        let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
+        let uri = format!("http://{}", listener.local_addr().expect("bound"));
+        let config = Config::for_backends((81..81 + backends).map(|port| ("127.0.0.1".into(), port)));
+        Self::serve_over(config, CALL, Endpoint::Tcp(listener), uri).await
+    }
+
     async fn serve(call: Duration, endpoint: Endpoint, uri: String) -> Self {
         let config = Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]);
+        Self::serve_over(config, call, endpoint, uri).await
+    }
+
+    async fn serve_over(config: Config, call: Duration, endpoint: Endpoint, uri: String) -> Self {
         let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
         let setup =
             Setup { config, file: None, live: live.clone(), lifecycle: lifecycle.clone(), descriptors: 100_000 };

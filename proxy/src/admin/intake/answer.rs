@@ -1,18 +1,19 @@
 //! An answer on its way: its connection knows since when nothing of it is taken, and it ends when its caller is no longer
 //! known.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, HeaderValue};
 
+use super::room::Held;
 use crate::access::{Face, Peer, UnderWay, Unknown};
 use crate::admin::status;
 use crate::control::Caller;
@@ -65,6 +66,10 @@ pub(super) struct Answer {
     /// Whether there was nothing to tell for a moment: it is a stream, not the answer of a call that is done.
     waits: bool,
     over: bool,
+    /// What was asked of the body before the answer was asked for it.
+    first: Option<Poll<Option<Result<Frame<Bytes>, Status>>>>,
+    /// The room that it takes.
+    _held: Option<Held>,
 }
 
 impl Answer {
@@ -72,7 +77,24 @@ impl Answer {
     pub(super) fn new(body: Body, under_way: Option<UnderWay>, standing: Option<Standing>) -> Self {
         // Nobody has asked for anything of it yet.
         under_way.iter().for_each(UnderWay::told);
-        Self { body, rest: Bytes::new(), under_way, standing, renewal: None, waits: false, over: false }
+        let rest = Bytes::new();
+        Self { body, rest, under_way, standing, renewal: None, waits: false, over: false, first: None, _held: None }
+    }
+
+    /// Has the first message written, if it is there, and says how many bytes that is.
+    pub(super) async fn written(&mut self) -> usize {
+        let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.body).poll_frame(cx))).await;
+        let bytes = match &first {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        self.first = first.is_ready().then_some(first);
+        bytes
+    }
+
+    /// Takes room until it is dropped.
+    pub(super) fn hold(&mut self, held: Option<Held>) {
+        self._held = held;
     }
 
     /// Ends with a status, and lets go of what it was made of.
@@ -132,7 +154,8 @@ impl hyper::body::Body for Answer {
                 this.under_way.iter().for_each(UnderWay::told);
                 return this.piece();
             }
-            match Pin::new(&mut this.body).poll_frame(cx) {
+            let next = this.first.take();
+            match next.unwrap_or_else(|| Pin::new(&mut this.body).poll_frame(cx)) {
                 Poll::Pending if this.is_renewed(cx) => {}
                 Poll::Ready(Some(Ok(frame))) => {
                     this.under_way.iter().for_each(UnderWay::told);
@@ -150,7 +173,7 @@ impl hyper::body::Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.over || (self.rest.is_empty() && self.body.is_end_stream())
+        self.over || (self.rest.is_empty() && self.first.is_none() && self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,4 +1,5 @@
-//! Room for requests: each says how long it is before it is read, and finds room or is refused.
+//! Room for requests: each says how long it is before it is read, and finds room or is refused. And for what is read by
+//! them: an answer that nobody takes is memory, too.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -18,6 +19,9 @@ const FREE: usize = 4 * 1024;
 /// Bytes of the requests that are being read, of all callers and of each: those up to [`SMALL`], and larger ones. A
 /// caller that never finishes its requests leaves room for others.
 const ROOMS: [(usize, usize); 2] = [(16 << 20, 4 << 20), (32 << 20, 16 << 20)];
+/// Bytes of the answers to reads that wait to be taken, of all callers and of each. A caller has room for one in any
+/// case, however large.
+const ANSWERS: (usize, usize) = (64 << 20, 16 << 20);
 /// Bytes before each message: whether it is compressed, and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
@@ -32,13 +36,23 @@ pub(super) fn most(name: &str) -> Option<usize> {
     })
 }
 
-/// Room of small requests, and of large ones.
+/// Whether a method only reads, so that not to answer loses nothing.
+pub(super) fn reads(name: &str) -> bool {
+    let method = name.strip_prefix("speedmimi.v1.").and_then(|name| name.split_once('/')).map(|(_, method)| method);
+    method.is_some_and(|method| ["Get", "List", "Explain"].iter().any(|verb| method.starts_with(verb)))
+}
+
+/// Room of small requests, of large ones, and of answers.
 #[derive(Debug)]
-pub(super) struct Rooms([Arc<Room>; 2]);
+pub(super) struct Rooms {
+    requests: [Arc<Room>; 2],
+    answers: Arc<Room>,
+}
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self(ROOMS.map(|(all, each)| Arc::new(Room { all, each, taken: Mutex::default() })))
+        let room = |(all, each)| Arc::new(Room { all, each, taken: Mutex::default() });
+        Self { requests: ROOMS.map(room), answers: room(ANSWERS) }
     }
 }
 
@@ -59,18 +73,32 @@ pub(super) struct Held {
 
 impl Rooms {
     fn take(&self, who: &Arc<str>, bytes: usize) -> Result<Option<Held>, Status> {
+        let room = &self.requests[usize::from(bytes > SMALL)];
+        room.take(who, bytes, false).map_err(status::no_room)
+    }
+
+    /// Room for an answer.
+    pub(super) fn answer(&self, who: &Arc<str>, bytes: usize) -> Result<Option<Held>, Status> {
+        self.answers.take(who, bytes, true).map_err(status::unread)
+    }
+}
+
+impl Room {
+    /// Room of somebody, who may always have one where `one` is true. An error says whether it is the caller's own share
+    /// that is full.
+    fn take(self: &Arc<Self>, who: &Arc<str>, bytes: usize, one: bool) -> Result<Option<Held>, bool> {
         if bytes <= FREE {
             return Ok(None);
         }
-        let room = &self.0[usize::from(bytes > SMALL)];
-        let mut taken = room.taken.lock();
+        let mut taken = self.taken.lock();
         let own = taken.1.get(who).copied().unwrap_or_default();
-        if taken.0 + bytes > room.all || own + bytes > room.each {
-            return Err(status::no_room(own + bytes > room.each));
+        let full = own + bytes > self.each;
+        if (full || taken.0 + bytes > self.all) && !(one && own == 0) {
+            return Err(full);
         }
         taken.0 += bytes;
         taken.1.insert(who.clone(), own + bytes);
-        Ok(Some(Held { room: room.clone(), who: who.clone(), bytes }))
+        Ok(Some(Held { room: self.clone(), who: who.clone(), bytes }))
     }
 }
 
@@ -201,6 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn answers_have_room_of_their_own_and_everybody_may_have_one() {
+        let rooms = Rooms::default();
+        let [one, two] = ["a", "b"].map(Arc::from);
+        let large = rooms.answer(&one, 3 * ANSWERS.1).expect("the first is answered, however large");
+        let refused = rooms.answer(&one, FREE + 1).expect_err("it has taken more than its share");
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(rooms.answer(&one, FREE).is_ok(), "small ones are not counted");
+        let other: Vec<_> = (0..4).map(|_| rooms.answer(&two, ANSWERS.1 / 4).expect("its own share")).collect();
+        assert!(rooms.answer(&two, FREE + 1).is_err());
+        drop((large, other));
+        assert!(rooms.answer(&one, ANSWERS.1).is_ok());
+        assert_eq!(rooms.answers.taken.lock().0, 0);
+        assert!(reads("speedmimi.v1.ConfigService/GetConfig") && !reads("speedmimi.v1.ConfigService/ApplyConfig"));
+        assert!(!reads("grpc.health.v1.Health/Check"));
+    }
+
+    #[test]
     fn room_is_bounded_shared_and_given_back() {
         let rooms = Arc::new(Rooms::default());
         let mut of_one = Vec::new();
@@ -223,6 +268,6 @@ mod tests {
         assert!(metered(DOCUMENT, &rooms, "c").meter(prefix(SMALL)).is_ok(), "small ones have a room of their own");
         drop((of_one, others));
         assert!(metered(DOCUMENT, &rooms, "c").meter(prefix(DOCUMENT)).is_ok());
-        assert!(rooms.0[1].taken.lock().1.is_empty(), "nobody is remembered");
+        assert!(rooms.requests[1].taken.lock().1.is_empty(), "nobody is remembered");
     }
 }
