@@ -12,7 +12,7 @@ mod text;
 mod upstream;
 mod watch;
 
-pub(crate) use backend::{backend, backends, changed, cut, reported};
+pub(crate) use backend::{backend, backends, changed, cut, removed, reported};
 pub(crate) use config::{applied, cleared, exported, history, reloaded, rolled_back};
 pub(crate) use explain::explained;
 pub(crate) use route::{route, route_changed, routes};

@@ -64,7 +64,7 @@ pub(crate) struct Mutation {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Refuse unless what is changed is still at this revision
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<u64>)]
     pub(crate) expected_revision: Option<u64>,
     /// Makes a repeated call answer as the first did, where the proxy knows how
     #[arg(long, value_name = "ID")]
@@ -81,10 +81,10 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
     /// Port, 1..65535
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = value::port)]
     pub(crate) port: Option<u32>,
     /// Share of the traffic, 1..1000
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = value::weight)]
     pub(crate) weight: Option<u32>,
     /// How it is spoken to
     #[arg(long, value_name = "SCHEME")]
@@ -93,7 +93,7 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "true|false", action = ArgAction::Set)]
     pub(crate) active: Option<bool>,
     /// Exchanges at a time; 0 or less is no limit
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value::whole::<i32>)]
     pub(crate) max_conn: Option<i32>,
     /// A label, given once for each; all of them are replaced
     #[arg(long = "label", value_name = "K=V", value_parser = value::pair)]
@@ -206,28 +206,28 @@ pub(crate) struct ReportArguments {
     #[command(flatten)]
     pub(crate) name: NameArguments,
     /// Percent, 0..100
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = value::percent)]
     pub(crate) cpu_usage: Option<f64>,
     /// Percent, 0..100
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = value::percent)]
     pub(crate) memory_usage: Option<f64>,
     /// Load average over one minute
-    #[arg(long = "load-avg-1", value_name = "LOAD")]
+    #[arg(long = "load-avg-1", value_name = "LOAD", value_parser = value::real)]
     pub(crate) load_avg_1: Option<f64>,
     /// Load average over five minutes
-    #[arg(long = "load-avg-5", value_name = "LOAD")]
+    #[arg(long = "load-avg-5", value_name = "LOAD", value_parser = value::real)]
     pub(crate) load_avg_5: Option<f64>,
     /// Load average over fifteen minutes
-    #[arg(long = "load-avg-15", value_name = "LOAD")]
+    #[arg(long = "load-avg-15", value_name = "LOAD", value_parser = value::real)]
     pub(crate) load_avg_15: Option<f64>,
     /// Processors
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<u32>)]
     pub(crate) cpu_count: Option<u32>,
     /// Work waiting in the backend
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<u32>)]
     pub(crate) queue_depth: Option<u32>,
     /// Work the backend could take
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<u32>)]
     pub(crate) free_slots: Option<u32>,
     /// Anything else that is a number, given once for each
     #[arg(long, value_name = "K=V", value_parser = value::measure)]
@@ -236,10 +236,10 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) source: String,
     /// Larger each time the agent starts
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::whole::<u64>)]
     pub(crate) epoch: u64,
     /// Grows within an epoch
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::whole::<u64>)]
     pub(crate) sequence: u64,
     /// How long it counts, 1s..1h; the proxy's default is 30s
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]

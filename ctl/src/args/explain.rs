@@ -33,6 +33,6 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "PROTOCOL", conflicts_with_all = ["host", "path", "method", "headers"])]
     pub(crate) protocol: Option<Protocol>,
     /// The worker that is asked: each has turns and draws of its own
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::whole::<u32>)]
     pub(crate) worker: u32,
 }

@@ -57,13 +57,13 @@ pub(crate) struct UpstreamFields {
     #[command(flatten)]
     pub(crate) timeouts: TimeoutFields,
     /// Idle connections that are kept; 0 keeps none
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<u32>)]
     pub(crate) pool_max_idle: Option<u32>,
     /// For how long they are kept
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub(crate) pool_idle_timeout: Option<Duration>,
     /// Requests that a connection carries; 0 is no limit
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<u32>)]
     pub(crate) pool_max_requests: Option<u32>,
     #[command(flatten)]
     pub(crate) check: CheckFields,

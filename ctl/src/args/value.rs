@@ -1,5 +1,6 @@
 //! How single values are written.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -29,6 +30,36 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// A duration, or off, which the API has as a duration of nothing.
 pub(super) fn duration_or_off(text: &str) -> Result<Duration, String> {
     if text == "off" { Ok(Duration::ZERO) } else { duration(text).map_err(|told| format!("{told}; or off")) }
+}
+
+/// A whole number of any kind, from 0 unless the flag takes negative ones.
+pub(super) fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    number(text, "a whole number")
+}
+
+/// A port.
+pub(super) fn port(text: &str) -> Result<u32, String> {
+    number(text, "a port, 1..65535")
+}
+
+/// A weight.
+pub(super) fn weight(text: &str) -> Result<u32, String> {
+    number(text, "a whole number, 1..1000")
+}
+
+/// A part of a hundred.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    number(text, "a number, 0..100")
+}
+
+/// A number of any kind.
+pub(super) fn real(text: &str) -> Result<f64, String> {
+    number(text, "a number, as in 1.5")
+}
+
+/// Only what is no number is refused here: whether it fits is for the proxy to say, of everything at once.
+fn number<T: FromStr>(text: &str, allowed: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("write {allowed}"))
 }
 
 /// The algorithms of this version, by the names of the file.

@@ -106,7 +106,7 @@ pub(crate) struct EventsArguments {
     #[arg(long, value_name = "SEVERITY", default_value = "info", value_parser = severity)]
     pub(crate) severity: Severity,
     /// So many of the last events first
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value::whole::<u32>)]
     pub(crate) recent: u32,
 }
 

@@ -108,7 +108,7 @@ async fn remove(client: &Client, arguments: &RemoveArguments, printer: &mut Prin
     let request = RemoveBackendRequest { upstream, backend_id: id, force: arguments.force, options };
     let response = client.answer(client.backends().remove_backend(request)).await?;
     printer.show("RemoveBackendResponse", &response, |response| {
-        view::changed(response.backend.as_ref(), "removed", response.revision, arguments.mutation.dry_run)
+        view::removed(response, arguments.force, arguments.mutation.dry_run)
     })
 }
 

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use speedmimi_proto::v1::backend_drain::{OnDeadline, Phase, Then};
 use speedmimi_proto::v1::{
     Backend, BackendDrain, BackendEntry, BackendStatus, BreakerState, DisconnectBackendResponse, Disconnected,
-    HealthCheck, HealthCheckType, ListBackendsResponse, Performance, ReportPerformanceResponse,
+    HealthCheck, HealthCheckType, ListBackendsResponse, Performance, RemoveBackendResponse, ReportPerformanceResponse,
 };
 
 use crate::name::BackendName;
@@ -41,14 +41,28 @@ pub(crate) fn changed(entry: Option<&BackendEntry>, done: &str, revision: u64, d
     View(vec![Block::Line(became(&name, done, revision, dry_run))])
 }
 
+/// What was removed, and what went with it by force.
+pub(crate) fn removed(response: &RemoveBackendResponse, force: bool, dry_run: bool) -> View {
+    let View(mut blocks) = changed(response.backend.as_ref(), "removed", response.revision, dry_run);
+    let status = response.backend.as_ref().and_then(|entry| entry.status.as_ref()).filter(|_| force);
+    if let (Some(Block::Line(line)), Some(count @ 1..)) = (blocks.first_mut(), status.map(|status| status.in_flight)) {
+        line.push_str(&ended(count, dry_run));
+    }
+    View(blocks)
+}
+
 /// What a disconnect ended.
 pub(crate) fn cut(response: &DisconnectBackendResponse, dry_run: bool) -> View {
     let View(mut blocks) = changed(response.backend.as_ref(), "disconnected", response.revision, dry_run);
     if let Some(Block::Line(line)) = blocks.first_mut() {
-        let noun = if response.cut == 1 { "exchange" } else { "exchanges" };
-        line.push_str(&format!(", {} {noun} {}", response.cut, if dry_run { "in flight" } else { "cut" }));
+        line.push_str(&ended(response.cut, dry_run));
     }
     View(blocks)
+}
+
+fn ended(count: u32, dry_run: bool) -> String {
+    let noun = if count == 1 { "exchange" } else { "exchanges" };
+    format!(", {count} {noun} {}", if dry_run { "in flight" } else { "cut" })
 }
 
 /// What became of a report.

@@ -79,6 +79,20 @@ fn nothing_to_change_is_a_usage_error() {
 }
 
 #[test]
+fn what_is_no_number_is_told_with_what_is_allowed() {
+    for (words, told) in [
+        ("update backend1 --weight abc", "1..1000"),
+        ("update backend1 --port x", "1..65535"),
+        ("update backend1 --max-conn many", "a whole number"),
+        ("update backend1 --weight 1 --expected-revision now", "a whole number"),
+        ("report backend1 --cpu-usage high", "0..100"),
+    ] {
+        let err = on(&one(), &format!("backend {words}")).failed(2);
+        assert!(err.contains(told) && err.contains("--"), "{words}: {err}");
+    }
+}
+
+#[test]
 fn options_of_a_change_are_sent() {
     let double = one();
     let out = on(&double, "backend update --max-conn 5 --dry-run --expected-revision 6 --request-id again").done();
@@ -148,6 +162,10 @@ fn what_is_at_work_is_removed_by_force_alone() {
     assert!(matches!(double.last(), Call::Remove(request) if !request.force));
     on(&double, "backend remove backend1 --force").done();
     assert!(matches!(double.last(), Call::Remove(request) if request.force));
+    let told = |words: &str| on(&double, &format!("backend remove backend1{words}")).done();
+    assert_eq!(told(" --force"), "default/backend1 removed (revision 7), 3 exchanges cut\n");
+    assert!(told(" --force --dry-run").ends_with(", 3 exchanges in flight\n"));
+    assert_eq!(told(""), "default/backend1 removed (revision 7)\n", "nothing was cut");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The configuration, the process and completions.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use std::ffi::OsString;
 
 use speedmimi_proto::v1::{ConfigFormat, ConfigLayer, MutationOptions};
@@ -110,6 +112,10 @@ fn an_export_is_the_document_or_a_whole_file() {
     assert!(out.contains("revision 6") && out.contains("00c0ffee00c0ffee"), "{out}");
     assert_eq!(std::fs::read_to_string(&path).expect("it was written"), "server:\n  port: 8080\n");
     assert_eq!(std::fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is left beside it");
+    let new = folder.path().join("new.yaml");
+    on(&double, &format!("config export -f {}", new.display())).done();
+    let mode = std::fs::metadata(&new).expect("it was written").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "it may have secrets in it: {mode:o}");
     let err = on(&double, &format!("config export -f {}/no/such/out.yaml", folder.path().display())).failed(1);
     assert!(err.contains("cannot write"), "{err}");
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::failure::Failure;
@@ -25,7 +26,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn write(old: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create_new(true).open(new)?;
+    // An administrator's document has secrets in it.
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     // Who could not read what was there does not get to read this.
     if let Ok(known) = fs::metadata(old) {
         file.set_permissions(known.permissions())?;
