@@ -250,7 +250,8 @@ fn management(port: i64, unix: bool) -> Value {
         "auth": auth(),
     });
     if unix {
-        properties["unix"] = json!({ "type": "string", "description": "A socket in the file system instead of host and port." });
+        properties["unix"] =
+            json!({ "type": "string", "description": "A socket in the file system instead of host and port." });
     }
     restart(object(properties))
 }
