@@ -288,7 +288,7 @@ impl Feed {
         let bytes = record.bytes();
         let Changes { ring, whole_since } = &mut *changes;
         for dropped in ring.push(record, bytes) {
-            *whole_since = (*whole_since).max(dropped.revision());
+            *whole_since = (*whole_since).max(dropped.missed_before());
         }
         self.0.records.send_replace(ring.next());
     }

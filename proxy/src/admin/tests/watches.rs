@@ -8,6 +8,8 @@ use speedmimi_proto::v1::watch_events_response::Message as Happened;
 use tonic::Streaming;
 
 use super::*;
+use crate::control::Guard;
+use crate::control::feed::Step;
 
 impl Proxy {
     async fn watch(&self, watch: v1::WatchOptions) -> Streaming<v1::WatchBackendsResponse> {
@@ -84,6 +86,29 @@ async fn a_resume_goes_on_where_it_was_left_and_at_another_process_begins_anew()
     }
     let up_to_date = next(&mut proxy.watch(resume(&instance, 4)).await).await;
     assert!(matches!(up_to_date.message, Some(Message::Heartbeat(_))) && up_to_date.revision == 4, "{up_to_date:?}");
+}
+
+#[tokio::test]
+async fn a_resume_that_missed_what_was_observed_begins_anew() {
+    let proxy = Proxy::start().await;
+    let first = next(&mut proxy.watch(v1::WatchOptions::default()).await).await;
+    let store = &proxy.control.view().store;
+    let cut = store.disconnect("default", ONE, false, &Guard::default()).expect("it exists");
+    let observe = || proxy.control.feed().push(&proxy.live, &[Step::new(store.clone(), cut.clone())]);
+    (0..1100).for_each(|_| observe());
+    let resume = v1::WatchOptions {
+        resume_revision: Some(first.revision),
+        resume_instance: first.instance,
+        ..v1::WatchOptions::default()
+    };
+    for options in [resume, v1::WatchOptions::default()] {
+        let mut watch = proxy.watch(options).await;
+        let begin = next(&mut watch).await;
+        assert!(matches!(begin.message, Some(Message::Resync(_))) && begin.revision == 1, "{begin:?}");
+        // It goes on from there, and does not begin anew again and again.
+        observe();
+        assert_eq!(said(&next(&mut watch).await), (1, v1::WatchEventType::Updated, Some(0)));
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,15 @@ impl Record {
         }
     }
 
+    /// The first revision that only those have who saw it. What is observed comes after its revision, so that whoever has
+    /// that one alone may not have seen it.
+    pub(super) fn missed_before(&self) -> u64 {
+        match self {
+            Self::Revision { revision, .. } => *revision,
+            Self::Observed { revision, .. } => revision + 1,
+        }
+    }
+
     /// What it costs to keep, near enough.
     pub(super) fn bytes(&self) -> usize {
         match self {

@@ -48,6 +48,22 @@ fn whoever_is_behind_the_ring_has_to_begin_anew() {
 }
 
 #[test]
+fn whoever_may_have_missed_what_was_observed_has_to_begin_anew() {
+    let feed = Feed::new(1);
+    let one = store();
+    let cut = one.disconnect("default", "127.0.0.1:81", false, &Guard::default()).expect("it exists");
+    for _ in 0..CHANGES.0 {
+        push(&feed, &one, &cut);
+    }
+    assert_eq!(feed.since(1), Some(0), "all of it is kept");
+    push(&feed, &one, &cut);
+    assert_eq!(feed.since(1), None, "one was dropped, which revision 1 says nothing of");
+    let two = max_conn(&cut, 5);
+    push(&feed, &cut, &two);
+    assert_eq!((feed.since(1), feed.since(2)), (None, Some(2)), "a revision later, all before was seen");
+}
+
+#[test]
 fn a_change_of_very_many_objects_is_told_as_too_much() {
     let feed = Feed::new(1);
     let before = store();
