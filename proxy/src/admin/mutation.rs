@@ -140,7 +140,7 @@ impl Mutation {
         // Before anything is waited for: it is done, whatever becomes of its answer.
         audit::aside(&guard, control.view().store.revision(), &deed, failed, request_id);
         attempt.is_told();
-        if let Some(call) = call {
+        if let Some(call) = call.filter(|_| !answer.as_ref().is_err_and(status::passes)) {
             control.remember(call, write(&answer)).await;
         }
         answer.map(Response::new)
@@ -219,7 +219,13 @@ fn parse<R: Message + Default + 'static>(bytes: &[u8]) -> Result<R, Status> {
 
 #[cfg(test)]
 mod tests {
+    use speedmimi_model::Config;
+
     use super::*;
+    use crate::control::streams::Crowded;
+    use crate::control::{Controller, Lifecycle, Setup};
+    use crate::live::Live;
+    use crate::worker::mailbox::Mailboxes;
 
     fn mutation(verb: &'static str, request: &v1::RemoveBackendRequest, request_id: &str) -> Mutation {
         let options = v1::MutationOptions { request_id: request_id.into(), ..Default::default() };
@@ -254,6 +260,30 @@ mod tests {
         with(Some(v1::MutationOptions { request_id: options.request_id + "x", ..options }));
         let status = violations.check().expect_err("one is too long");
         assert!(status.message().starts_with("options.request_id: "), "{}", status.message());
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_a_moment_is_not_refused_again() {
+        let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
+        let setup = Setup { config: Config::default(), file: None, live, lifecycle, descriptors: 100_000 };
+        let (controller, control) = Controller::prepare(setup).await.expect("nothing is stored");
+        tokio::spawn(controller.run(Mailboxes(Vec::new())));
+        let made = async |answer: Result<u64, Status>| {
+            let options = v1::MutationOptions { request_id: "x".into(), ..Default::default() };
+            let request = v1::KillStreamsRequest { all: true, ..Default::default() };
+            let mut violations = Violations::default();
+            let mutation = Mutation::new("KillStreams", Caller::default(), Some(options), &request, &mut violations);
+            let answer = answer.map(|killed| v1::KillStreamsResponse { killed, ..Default::default() });
+            let work = async move { answer.map(|answer| (answer, Deed::default())) };
+            mutation.aside(&control, work).await.map(|response| response.into_inner().killed)
+        };
+        let crowded = status::crowded(&Crowded);
+        for passing in [crowded, status::refused(&Refused::Stopping)] {
+            let code = passing.code();
+            assert_eq!(made(Err(passing)).await.expect_err("not now").code(), code);
+        }
+        assert_eq!(made(Ok(7)).await.expect("now"), 7);
+        assert_eq!(made(Ok(8)).await.expect("as before"), 7, "what was done is not done again");
     }
 
     #[test]

@@ -60,6 +60,11 @@ pub(super) fn not_found(kind: Kind, id: &str, known: Vec<String>) -> Status {
     refused(&Refused::Change(ChangeError::NotFound { kind, id: id.to_owned(), known }))
 }
 
+/// Whether the same call may be taken in a moment: it was refused by what goes on, and not by what was asked.
+pub(super) fn passes(status: &Status) -> bool {
+    matches!(status.code(), Code::ResourceExhausted | Code::Unavailable)
+}
+
 /// Why the control thread did not do it.
 pub(super) fn refused(error: &Refused) -> Status {
     let (code, details) = match error {
