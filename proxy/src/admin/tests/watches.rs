@@ -1,5 +1,6 @@
 //! Watches and drains as their callers see them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use speedmimi_proto::v1::watch_backends_response::Message;
@@ -92,9 +93,10 @@ async fn a_resume_goes_on_where_it_was_left_and_at_another_process_begins_anew()
 async fn a_resume_that_missed_what_was_observed_begins_anew() {
     let proxy = Proxy::start().await;
     let first = next(&mut proxy.watch(v1::WatchOptions::default()).await).await;
-    let store = &proxy.control.view().store;
+    let view = proxy.control.view();
+    let (store, known) = (&view.store, proxy.control.known(&view));
     let cut = store.disconnect("default", ONE, false, &Guard::default()).expect("it exists");
-    let observe = || proxy.control.feed().push(&proxy.live, &[Step::new(store.clone(), cut.clone())]);
+    let observe = || proxy.control.feed().push(&known, &[Step::new(store.clone(), cut.clone())]);
     (0..1100).for_each(|_| observe());
     let resume = v1::WatchOptions {
         resume_revision: Some(first.revision),
@@ -109,6 +111,123 @@ async fn a_resume_that_missed_what_was_observed_begins_anew() {
         observe();
         assert_eq!(said(&next(&mut watch).await), (1, v1::WatchEventType::Updated, Some(0)));
     }
+}
+
+/// Every backend as `ListBackends` shows it, without what events leave out.
+async fn listed(proxy: &Proxy) -> BTreeMap<String, v1::BackendEntry> {
+    let list = proxy.backends().list_backends(v1::ListBackendsRequest::default()).await.expect("valid").into_inner();
+    let shown = list.backends.into_iter().map(|mut entry| {
+        if let Some(drain) = entry.status.as_mut().and_then(|status| status.drain.as_mut()) {
+            (drain.phase, drain.remaining) = (0, 0);
+            drain.detail.clear();
+        }
+        held(entry)
+    });
+    shown.collect()
+}
+
+/// A backend by its name. When the last check ended is told with the next event, so that it counts only whether one did.
+fn held(mut entry: v1::BackendEntry) -> (String, v1::BackendEntry) {
+    if let Some(at) = entry.status.as_mut().and_then(|status| status.health_checked_at.as_mut()) {
+        *at = prost_types::Timestamp::default();
+    }
+    (name(&entry), entry)
+}
+
+fn name(entry: &v1::BackendEntry) -> String {
+    format!("{}/{}", entry.upstream, entry.backend.as_ref().expect("what is configured").id)
+}
+
+#[tokio::test]
+async fn folded_events_are_what_is_listed_with_all_that_they_carry() {
+    let proxy = Proxy::start().await;
+    let mut watch = proxy.watch(v1::WatchOptions::default()).await;
+    let mut folded = BTreeMap::new();
+    for step in 0..7 {
+        let mut backends = proxy.backends();
+        match step {
+            0 => {}
+            1 => {
+                let backend = v1::Backend {
+                    id: "new".into(),
+                    host: Some("localhost".into()),
+                    port: Some(83),
+                    labels: Some(v1::Labels { entries: [("zone".to_owned(), "a".to_owned())].into() }),
+                    health_check: Some(v1::HealthCheck::default()),
+                    ..v1::Backend::default()
+                };
+                let request = v1::AddBackendRequest { backend: Some(backend), ..Default::default() };
+                backends.add_backend(request).await.map(drop).expect("valid");
+            }
+            // The second one changes who did it and when, and nothing else.
+            2 | 3 => {
+                let request = v1::DisconnectBackendRequest { backend_id: ONE.into(), ..Default::default() };
+                backends.disconnect_backend(request).await.map(drop).expect("it exists");
+            }
+            4 => {
+                let request = v1::DrainBackendRequest {
+                    backend_id: "127.0.0.1:82".into(),
+                    deadline: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
+                    ..Default::default()
+                };
+                backends.drain_backend(request).await.map(drop).expect("it exists");
+            }
+            5 => proxy.enable().await,
+            _ => {
+                let request = v1::RemoveBackendRequest { backend_id: "127.0.0.1:82".into(), ..Default::default() };
+                backends.remove_backend(request).await.map(drop).expect("it exists");
+            }
+        }
+        // The check of the new backend finds something some time.
+        while folded != listed(&proxy).await {
+            let message = next(&mut watch).await;
+            match message.message.expect("it says something") {
+                Message::Resync(all) => folded = all.backends.into_iter().map(held).collect(),
+                Message::Events(events) => {
+                    for event in events.events {
+                        let (name, entry) = held(event.backend.clone().expect("which backend"));
+                        match event.r#type() {
+                            v1::WatchEventType::Removed => folded.remove(&name),
+                            _ => folded.insert(name, entry),
+                        };
+                    }
+                }
+                Message::Heartbeat(_) => panic!("step {step}: {folded:#?} is not {:#?}", listed(&proxy).await),
+            }
+        }
+    }
+    let known = folded["default/new"].status.as_ref().expect("what is observed");
+    assert!(!known.addresses.is_empty(), "{known:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_waited_for() {
+    let proxy = Proxy::start().await;
+    let instance = next(&mut proxy.watch(v1::WatchOptions::default()).await).await.instance;
+    let watch = async |upstream: &str, id: &str, resume: Option<u64>| {
+        let options = v1::WatchOptions {
+            resume_revision: resume,
+            resume_instance: instance.clone(),
+            ..v1::WatchOptions::default()
+        };
+        let request =
+            v1::WatchBackendsRequest { upstream: upstream.into(), backend_id: id.into(), watch: Some(options) };
+        proxy.backends().watch_backends(request).await
+    };
+    for (upstream, id, reason, known) in [
+        ("nope", "", "UPSTREAM_NOT_FOUND", "default"),
+        ("nope", ONE, "UPSTREAM_NOT_FOUND", "default"),
+        ("", "nope", "BACKEND_NOT_FOUND", ONE),
+        ("default", "nope", "BACKEND_NOT_FOUND", ONE),
+    ] {
+        let refused = watch(upstream, id, None).await.expect_err("it is not there");
+        assert_eq!(refused.code(), Code::NotFound);
+        assert!(refused.message().contains(known), "{refused:?}");
+        assert_eq!(refused.get_error_details().error_info().expect("a reason").reason, reason);
+        // It may have been there at that revision, and come back.
+        assert!(watch(upstream, id, Some(1)).await.is_ok());
+    }
+    assert!(watch("default", "", None).await.is_ok() && watch("", ONE, None).await.is_ok());
 }
 
 #[tokio::test]
