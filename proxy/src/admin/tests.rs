@@ -21,6 +21,7 @@ use crate::live::Live;
 use crate::worker::mailbox::Mailboxes;
 
 mod config;
+mod drains;
 mod groups;
 mod watches;
 
