@@ -19,6 +19,7 @@ use crate::worker::mailbox::Mailboxes;
 
 pub mod audit;
 mod caller;
+mod code;
 pub mod drain;
 mod error;
 pub mod feed;
@@ -38,6 +39,7 @@ mod turns;
 mod view;
 
 pub use caller::{Caller, Scope};
+pub use code::Code;
 pub use error::{LoadError, Refused};
 pub use journal::{Home, Revision};
 pub use lifecycle::{Lifecycle, Phase, Stopping};

@@ -5,7 +5,7 @@ use tonic::{Code, Request, Status};
 
 use super::{convert, status};
 use crate::access::{Denied, Needed, authorise};
-use crate::control::audit::{self, Barred};
+use crate::control::audit::{self, Barred, Tried};
 use crate::control::{Caller, Control, Store};
 
 /// Who was found out to be calling before the call was taken.
@@ -53,7 +53,8 @@ pub(super) fn unseen(caller: &Caller, status: Status) -> Status {
 
 fn refuse(caller: &Caller, denied: &Denied) -> Status {
     let object = if let Needed::Upstream(name) = &denied.needed { name } else { "" };
-    audit::barred(caller, caller.asks, object, Barred::PermissionDenied, &denied.to_string());
+    let tried = Tried { object, ..Tried::default() };
+    audit::barred(caller, caller.asks, tried, Barred::PermissionDenied, &denied.to_string());
     status::denied(denied)
 }
 

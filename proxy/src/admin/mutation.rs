@@ -8,9 +8,10 @@ use tonic::{Code, Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::attempt::Attempt;
-use super::caller;
 use super::sight::Sight;
 use super::status::{self, Violations};
+use super::{caller, convert};
+use crate::access::authorise;
 use crate::control::audit::{self, Deed};
 use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused};
 
@@ -46,6 +47,28 @@ impl Mutation {
         let request_id = mutation.named.as_ref().map_or("", |(request_id, _)| request_id);
         mutation.attempt.is_about(about, mutation.guard.validate_only, request_id);
         (mutation, request)
+    }
+
+    /// Refuses an upstream that is none of the caller's, empty for `default`, in the same words whether it exists or
+    /// not. The call was opened before, so that the audit log knows what was refused.
+    pub(super) fn reaches(&self, control: &Control, upstream: &str) -> Result<(), Status> {
+        let upstream = convert::upstream_name(upstream);
+        self.may(upstream)?;
+        caller::sees(&control.view().store, &self.guard.by, upstream)
+    }
+
+    /// The same of an upstream that need not be there.
+    pub(super) fn may(&self, upstream: &str) -> Result<(), Status> {
+        let by = &self.guard.by;
+        authorise(by, by.asks, Some(upstream)).map_err(|denied| {
+            self.attempt.barred(by, &denied);
+            status::denied(&denied)
+        })
+    }
+
+    /// More of what it is about is known, for the audit log.
+    pub(super) fn is_about(&self, object: String) {
+        self.attempt.becomes(object);
     }
 
     /// What the answer shows of secrets.
@@ -118,6 +141,7 @@ impl Mutation {
         work: impl Future<Output = Result<(R, Deed), Status>>,
     ) -> Result<Response<R>, Status> {
         let Self { guard, named, attempt } = self;
+        let request_id = named.as_ref().map(|(request_id, _)| request_id.clone()).unwrap_or_default();
         let call = named.filter(|_| !guard.validate_only).map(|(request_id, fingerprint)| Call {
             request_id,
             fingerprint,
@@ -134,11 +158,10 @@ impl Mutation {
         }
         let (answer, deed) =
             work.await.map_or_else(|refused| (Err(refused), None), |(done, deed)| (Ok(done), Some(deed)));
-        let request_id = call.as_ref().map_or("", |call| &call.request_id);
         let deed = deed.unwrap_or_else(|| Deed { object: attempt.object(), ..Deed::default() });
-        let failed = answer.as_ref().err().map(Status::message);
+        let failed = answer.as_ref().err().map(|refused| (status::name(refused), refused.message()));
         // Before anything is waited for: it is done, whatever becomes of its answer.
-        audit::aside(&guard, control.view().store.revision(), &deed, failed, request_id);
+        audit::aside(&guard, control.view().store.revision(), &deed, failed, &request_id);
         attempt.is_told();
         if let Some(call) = call.filter(|_| !answer.as_ref().is_err_and(status::passes)) {
             control.remember(call, write(&answer)).await;

@@ -9,6 +9,8 @@ use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
 use speedmimi_proto::v1::server_service_client::ServerServiceClient;
 use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
 use tonic::Code;
+use tonic::body::Body;
+use tonic::codegen::http;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -20,6 +22,7 @@ use crate::control::{Controller, Lifecycle, Setup};
 use crate::live::Live;
 use crate::worker::mailbox::Mailboxes;
 
+mod audit;
 mod config;
 mod drains;
 mod groups;
@@ -45,21 +48,28 @@ impl Proxy {
     async fn start_within(call: Duration) -> Self {
         let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
         let uri = format!("http://{}", listener.local_addr().expect("bound"));
-        Self::serve(call, Endpoint::Tcp(listener), uri).await
+        Box::pin(Self::serve(call, Endpoint::Tcp(listener), uri, &Config::default())).await
+    }
+
+    /// For those who may call by this configuration.
+    async fn start_for(access: &Config) -> Self {
+        let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
+        let uri = format!("http://{}", listener.local_addr().expect("bound"));
+        Box::pin(Self::serve(CALL, Endpoint::Tcp(listener), uri, access)).await
     }
 
     async fn start_on(endpoint: Endpoint, uri: String) -> Self {
-        Self::serve(CALL, endpoint, uri).await
+        Box::pin(Self::serve(CALL, endpoint, uri, &Config::default())).await
     }
 
-    async fn serve(call: Duration, endpoint: Endpoint, uri: String) -> Self {
+    async fn serve(call: Duration, endpoint: Endpoint, uri: String, access: &Config) -> Self {
         let config = Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]);
         let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
         let setup =
             Setup { config, file: None, live: live.clone(), lifecycle: lifecycle.clone(), descriptors: 100_000 };
         let (controller, control) = Controller::prepare(setup).await.expect("nothing is stored");
         tokio::spawn(controller.run(Mailboxes(Vec::new())));
-        let access = Access::load(&Config::default()).expect("it names no files");
+        let access = Access::load(access).expect("its files are good");
         let facts = Facts { listeners: Vec::new(), grpc: Some(uri.clone()), admin: None, descriptors: 9 };
         let faces = start_within(call, Some(endpoint), None, &control, facts, &access).await.expect("it starts");
         lifecycle.enter(Phase::Serving);
@@ -277,7 +287,7 @@ async fn a_unix_socket_serves_and_goes_with_the_process() {
 async fn health_follows_the_phase() {
     let proxy = Proxy::start().await;
     let mut health = HealthClient::new(proxy.channel.clone());
-    for service in ["", "speedmimi.v1.BackendService"] {
+    for service in ["", "speedmimi.v1.BackendService", "speedmimi.v1.StreamService"] {
         let request = HealthCheckRequest { service: service.into() };
         let mut changes = health.watch(request).await.expect("known").into_inner();
         let mut becomes = async |wanted: ServingStatus| {
@@ -292,5 +302,36 @@ async fn health_follows_the_phase() {
         becomes(ServingStatus::Serving).await;
         proxy.lifecycle.enter(Phase::Draining);
         becomes(ServingStatus::NotServing).await;
+    }
+}
+
+#[tokio::test]
+async fn what_no_version_or_a_later_one_has_is_not_implemented() {
+    let proxy = Proxy::start().await;
+    let long = format!("/speedmimi.v1.BackendService/{}", "x".repeat(3000));
+    for path in [
+        "/speedmimi.v1.Foo/Bar",
+        "/speedmimi.v1.BackendService/Nope",
+        "/grpc.channelz.v1.Channelz/GetServers",
+        "/speedmimi.v1.BackendService/SetBreaker",
+        "/speedmimi.v1.BackendService/KeepAliveBackend",
+        "/speedmimi.v1.BackendService/StreamPerformance",
+        "/speedmimi.v1.ConfigService/ReloadCertificates",
+        "/speedmimi.v1.ConfigService/ListCertificates",
+        "/nowhere",
+        &long,
+    ] {
+        let to = path.to_owned();
+        let elsewhere = tower::util::MapRequest::new(proxy.channel.clone(), move |mut request: http::Request<Body>| {
+            *request.uri_mut() = to.parse().expect("a path");
+            request
+        });
+        let request = v1::GetBackendRequest::default();
+        let refused = BackendServiceClient::new(elsewhere).get_backend(request).await.expect_err("nobody has it");
+        assert_eq!(refused.code(), Code::Unimplemented, "{path}");
+        let details = refused.get_error_details();
+        let info = details.error_info().expect("a reason");
+        assert_eq!((&*info.domain, &*info.reason), ("speedmimi.v1", "UNKNOWN_METHOD"), "{path}");
+        assert!(path[1..].starts_with(&info.metadata["method"]) && refused.message().len() < 300, "{refused:?}");
     }
 }

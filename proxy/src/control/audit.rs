@@ -9,6 +9,7 @@ use serde_json::Value;
 use speedmimi_model::{Change, Config, Difference, Object, Selector, hide};
 
 use super::caller::Caller;
+use super::code::Code;
 use super::error::Refused;
 use super::operation::{Done, Operation};
 use super::store::{Admin, Guard};
@@ -81,20 +82,38 @@ pub enum Barred {
     Unauthenticated,
     /// The caller may not.
     PermissionDenied,
+    /// Nobody could: there is no such thing to call.
+    Unimplemented,
+}
+
+/// What is known of a call that was not let in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tried<'a> {
+    /// What it is about, as far as that is known without reading it.
+    pub object: &'a str,
+    /// Whether it only tried; none where it was not read.
+    pub validate_only: Option<bool>,
+    /// The caller's own name for it; none where it was not read.
+    pub request_id: Option<&'a str>,
 }
 
 /// Writes that a call was refused before it was taken; a flood of them is cut, and counted. `verb`: as it was asked
 /// for, known or not.
-pub fn barred(by: &Caller, verb: &str, object: &str, why: Barred, error: &str) {
+pub fn barred(by: &Caller, verb: &str, tried: Tried<'_>, why: Barred, error: &str) {
     static UNKNOWN: Mutex<Allowance> = Mutex::new(Allowance::new(200.0, 1.0));
     static DENIED: Mutex<Allowance> = Mutex::new(Allowance::new(1000.0, 20.0));
     let (code, allowance) = match why {
-        Barred::Unauthenticated => ("UNAUTHENTICATED", &UNKNOWN),
-        Barred::PermissionDenied => ("PERMISSION_DENIED", &DENIED),
+        Barred::Unauthenticated => (Code::Unauthenticated, &UNKNOWN),
+        Barred::PermissionDenied => (Code::PermissionDenied, &DENIED),
+        Barred::Unimplemented => (Code::Unimplemented, &DENIED),
     };
     let Some(left_out) = allowance.lock().take(Instant::now()) else { return };
+    let Tried { object, validate_only, request_id } = tried;
     let [who, from, verb, object, error] = [&*by.who, &by.from, verb, object, error].map(clean);
-    tracing::warn!(target: TARGET, who, from, verb, object, result = code, error, left_out, "audit");
+    let (result, request_id) = (code.as_str(), request_id.map(clean));
+    tracing::warn!(
+        target: TARGET, who, from, verb, object, result, error, validate_only, request_id, left_out, "audit"
+    );
 }
 
 /// How many lines may be written: so many at once, and so many a second.
@@ -144,14 +163,14 @@ pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Do
     outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
 }
 
-/// The line of what makes no revision, at this one; or of why it was not done.
-pub fn aside(guard: &Guard, revision: u64, deed: &Deed, failed: Option<&str>, request_id: &str) {
+/// The line of what makes no revision, at this one; or of why it was not done: a code and words.
+pub fn aside(guard: &Guard, revision: u64, deed: &Deed, failed: Option<(&str, &str)>, request_id: &str) {
     write(Line {
         by: &guard.by,
         object: &deed.object,
         before: &deed.before,
         after: &deed.after,
-        result: failed.map_or(Ok(revision), |error| Err(("refused", error))),
+        result: failed.map_or(Ok(revision), Err),
         validate_only: guard.validate_only,
         request_id,
     });
@@ -176,7 +195,7 @@ fn outcome(guard: &Guard, object: &str, result: Result<u64, &Refused>, [before, 
         object,
         before: &before,
         after: &after,
-        result: result.map_err(|_| ("refused", error.as_str())),
+        result: result.map_err(|refused| (refused.code().as_str(), error.as_str())),
         validate_only: guard.validate_only,
         request_id,
     });
