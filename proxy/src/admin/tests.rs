@@ -25,6 +25,7 @@ use crate::worker::mailbox::Mailboxes;
 mod audit;
 mod config;
 mod drains;
+mod durations;
 mod groups;
 mod watches;
 
