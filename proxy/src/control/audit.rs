@@ -13,6 +13,7 @@ use super::code::Code;
 use super::error::Refused;
 use super::operation::{Done, Operation};
 use super::store::{Admin, Guard};
+use crate::access::Renewed;
 
 /// The target of its lines.
 pub const TARGET: &str = "audit";
@@ -158,7 +159,7 @@ pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Do
             [before, format!("{after}, {} exchanges ended", done.cut)]
         }
         (Operation::Drain { upstream, id, .. }, Ok(done)) => drain(done, upstream, id),
-        (_, Ok(done)) => changes(done),
+        (_, Ok(done)) => with_renewed(done.renewed.as_deref(), changes(done)),
     };
     outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
 }
@@ -271,6 +272,22 @@ fn changes(done: &Done) -> [String; 2] {
         return [format!("revision={was}"), format!("revision={is}, with the same values in force")];
     }
     [before, after]
+}
+
+/// What a reload read of tokens and certificates stands before the keys: it says who may manage.
+fn with_renewed(renewed: Option<&Renewed>, [before, after]: [String; 2]) -> [String; 2] {
+    let Some(Renewed { files, changes, .. }) = renewed.filter(|renewed| !renewed.files.is_empty()) else {
+        return [before, after];
+    };
+    let join = |values: Vec<String>, keys: String| {
+        let all = values.into_iter().chain([keys]).filter(|text| !text.is_empty());
+        all.collect::<Vec<_>>().join(" ")
+    };
+    let value = |path: &str, value: &Option<String>| value.as_ref().map(|value| format!("{path}={value:?}"));
+    let was = changes.iter().filter_map(|change| value(&change.path, &change.before)).collect();
+    let mut is: Vec<String> = changes.iter().filter_map(|change| value(&change.path, &change.after)).collect();
+    is.push(format!("read again: {}", files.join(", ")));
+    [join(was, before), join(is, after)]
 }
 
 /// The values before and after, `key=value` each, as long as they fit; no secrets, whoever is to read it. A key that an

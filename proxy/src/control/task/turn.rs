@@ -233,7 +233,11 @@ impl Controller {
             let shown = if ask.guard.validate_only { &before } else { &store };
             let revision = revision(shown, object.as_ref());
             let cut = cut.map_or(0, |(_, count)| count);
-            Done { revision, object, before, store, differences, cut, summary, attached, progress: None }
+            let renewed = match &ask.operation {
+                Operation::Reload { secrets, .. } => secrets.clone(),
+                _ => None,
+            };
+            Done { revision, object, before, store, differences, cut, summary, renewed, attached, progress: None }
         });
         let written = call.filter(|_| outcome.as_ref().err().is_none_or(Refused::is_final)).map(|call| {
             let answer: Arc<[u8]> = (call.encode)(outcome.as_ref()).into();
