@@ -15,6 +15,7 @@ mod guesses;
 mod line;
 mod names;
 mod peer;
+mod renewed;
 mod tls;
 mod tokens;
 mod verbs;
@@ -23,6 +24,7 @@ pub use authorise::{Denied, Needed, authorise};
 pub use face::{Face, Secured, Unknown};
 pub use line::{Line, UnderWay, Verdict};
 pub use peer::{Certified, Peer};
+pub use renewed::{Renewal, Renewed};
 pub use verbs::{NOWHERE, Reach, Right, VERBS, Verb, verb};
 
 use face::Material;
@@ -68,20 +70,7 @@ impl Access {
     /// Reads the files again; nothing is changed before [`Renewed::install`].
     pub fn read_again(&self, config: &Config) -> Result<Renewed, AccessError> {
         let (grpc, admin) = materials(config)?;
-        Ok(Renewed(vec![(self.grpc.clone(), Arc::new(grpc)), (self.admin.clone(), Arc::new(admin))]))
-    }
-}
-
-/// Files that were read again and are good.
-#[derive(Debug)]
-pub struct Renewed(Vec<(Arc<Face>, Arc<Material>)>);
-
-impl Renewed {
-    /// From now on these are in force, for new connections and new calls.
-    pub fn install(&self) {
-        for (face, material) in &self.0 {
-            face.renew(material.clone());
-        }
+        Ok(Renewed::new([("grpc", &self.grpc, grpc), ("admin", &self.admin, admin)]))
     }
 }
 

@@ -14,11 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::access::Access;
 use crate::health::{Finding, Findings};
 use crate::live::Live;
+use crate::snapshot::Snapshot;
 use crate::telemetry::windows::Windows;
 use crate::worker::mailbox::Mailboxes;
 
 pub mod audit;
 mod caller;
+mod code;
 pub mod drain;
 mod error;
 pub mod feed;
@@ -38,6 +40,7 @@ mod turns;
 mod view;
 
 pub use caller::{Caller, Scope};
+pub use code::Code;
 pub use error::{LoadError, Refused};
 pub use journal::{Home, Revision};
 pub use lifecycle::{Lifecycle, Phase, Stopping};
@@ -52,7 +55,7 @@ pub use turns::Turn;
 pub use view::View;
 
 use drain::Progress;
-use feed::Feed;
+use feed::{Feed, Known};
 use operation::Ask;
 use reports::Reports;
 use turns::Turns;
@@ -92,6 +95,12 @@ struct Shared {
     access: OnceLock<Arc<Access>>,
 }
 
+impl Shared {
+    fn known<'a>(&'a self, snapshot: &'a Snapshot) -> Known<'a> {
+        Known { live: &self.live, snapshot, findings: &self.findings, kept_out: &self.kept_out }
+    }
+}
+
 impl Control {
     /// The configuration as every worker knows it.
     pub fn view(&self) -> Arc<View> {
@@ -121,6 +130,11 @@ impl Control {
     /// What the last check of a backend found; `None` before the first, or without one.
     pub fn finding(&self, uid: u64) -> Option<Finding> {
         self.shared.findings.lock().get(&uid).cloned()
+    }
+
+    /// What is known of backends beside the configuration of a view.
+    pub fn known<'a>(&'a self, view: &'a View) -> Known<'a> {
+        self.shared.known(&view.snapshot)
     }
 
     /// How much the error log says.

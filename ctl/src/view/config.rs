@@ -25,7 +25,12 @@ pub(crate) fn cleared(object: &str, field: &str, response: &ClearOverlayResponse
 
 /// What reading the file again changed, or would change.
 pub(crate) fn reloaded(response: &ReloadConfigResponse, dry_run: bool) -> View {
-    told("configuration", "reloaded", response.revision, dry_run, &response.differences, &response.conflicts)
+    let ReloadConfigResponse { revision, differences, access, conflicts, files, .. } = response;
+    let differences = [differences.as_slice(), access].concat();
+    let View(mut blocks) = told("configuration", "reloaded", *revision, dry_run, &differences, conflicts);
+    // Said though nothing is otherwise: who takes a token away has to see that the file was read.
+    blocks.extend(files.iter().map(|file| Block::Line(format!("read again: {file}"))));
+    View(blocks)
 }
 
 /// What going back changed, or would change.
@@ -92,5 +97,33 @@ fn line(difference: &Difference) -> String {
         (None, Some(after)) => format!("+ {path}: {after}"),
         (Some(before), None) => format!("- {path}: {before}"),
         (None, None) => format!("  {path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_says_whose_token_is_gone_and_that_the_files_were_read() {
+        let gone = Difference {
+            path: "grpc.auth.tokens_file.ops".to_owned(),
+            before: Some("\"operate upstreams=a\"".to_owned()),
+            after: None,
+        };
+        let files = vec!["grpc.auth.tokens_file: 2 tokens".to_owned()];
+        let mut response = ReloadConfigResponse { revision: 7, files, access: vec![gone], ..Default::default() };
+        let lines = |response: &ReloadConfigResponse| {
+            let View(blocks) = reloaded(response, false);
+            let lines = blocks.into_iter().map(|block| match block {
+                Block::Line(line) => line,
+                other => panic!("{other:?}"),
+            });
+            lines.skip(1).collect::<Vec<_>>()
+        };
+        let read = "read again: grpc.auth.tokens_file: 2 tokens";
+        assert_eq!(lines(&response), ["- grpc.auth.tokens_file.ops: operate upstreams=a", read]);
+        response.access.clear();
+        assert_eq!(lines(&response), ["nothing changes", read]);
     }
 }

@@ -7,6 +7,9 @@ use speedmimi_model::Role;
 use super::verbs::{Reach, Right, verb};
 use crate::control::Caller;
 
+/// Characters of a name that nothing has, at most, where it is repeated.
+const LONGEST: usize = 200;
+
 /// Why a caller may not. Says nothing about what exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
@@ -27,7 +30,7 @@ pub enum Needed {
     Upstream(String),
     /// No limit to some upstreams.
     Everything,
-    /// Nobody may: it is not in the table.
+    /// Nobody could: it is not in the table, or comes later.
     Nothing,
 }
 
@@ -43,12 +46,19 @@ impl fmt::Display for Denied {
             Needed::Everything => {
                 write!(formatter, "{method} is about everything; this caller is limited to some upstreams")
             }
-            Needed::Nothing => write!(formatter, "{method} is nothing that anybody may do here"),
+            Needed::Nothing => write!(formatter, "{} is no method of this version", self.name()),
         }
     }
 }
 
 impl std::error::Error for Denied {}
+
+impl Denied {
+    /// What the caller asked for, as far as it is worth repeating.
+    pub fn name(&self) -> &str {
+        self.verb.char_indices().nth(LONGEST).map_or(&self.verb, |(end, _)| &self.verb[..end])
+    }
+}
 
 /// Whether a caller may do what a name of the table stands for, as far as is known before the request is read; with an
 /// upstream: to that one. What is not in the table nobody may.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::guesses::Guesses;
 use super::names::Name;
 use super::peer::{Certified, Peer};
-use super::tls;
+use super::tls::{self, Fingerprints};
 use super::tokens::Tokens;
 use crate::control::{Caller, Scope};
 
@@ -41,8 +41,10 @@ pub struct Secured {
 /// What is read from files.
 #[derive(Debug, Default)]
 pub(super) struct Material {
-    tokens: Option<Tokens>,
+    pub(super) tokens: Option<Tokens>,
     tls: Option<Secured>,
+    /// Of its certificates.
+    pub(super) fingerprints: Option<Fingerprints>,
     names: Vec<Name>,
     warnings: Vec<String>,
 }
@@ -97,8 +99,9 @@ impl Material {
         }
         if let Some(files) = &management.tls {
             match tls::read(files, protocol) {
-                Ok(tls::Read { config, trust, names, warning }) => {
+                Ok(tls::Read { config, trust, names, fingerprints, warning }) => {
                     (material.tls, material.names) = (Some(Secured { config, trust }), names);
+                    material.fingerprints = Some(fingerprints);
                     material.warnings.extend(warning.map(|warning| format!("{section}.tls.{warning}")));
                 }
                 Err(found) => faults.extend(found.into_iter().map(|fault| format!("{section}.tls.{fault}"))),
@@ -243,7 +246,7 @@ impl Face {
         }
     }
 
-    fn material(&self) -> Arc<Material> {
+    pub(super) fn material(&self) -> Arc<Material> {
         self.material.read().clone()
     }
 }

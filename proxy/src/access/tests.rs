@@ -118,6 +118,63 @@ fn bad_files_leave_the_old_ones_in_force() {
 }
 
 #[test]
+fn what_the_files_say_otherwise_is_told_by_name_and_without_secrets() {
+    let other = format!("sha256:{}", "0".repeat(64));
+    let third = format!("sha256:{}", "1".repeat(64));
+    let (folder, config) =
+        with_tokens(&format!("ops operate {HASH}\ngone read {other}\nlost admin {third} upstreams=a\n"));
+    let access = Access::load(&config).expect("good files");
+    let same = access.read_again(&config).expect("good files");
+    assert_eq!((same.files.as_slice(), same.changes.len()), (&["grpc.auth.tokens_file: 3 tokens".to_owned()][..], 0));
+    // Another right, one that is gone, one that is new, and a token in the place of another.
+    write(
+        &folder.path().join("tokens"),
+        &format!(
+            "ops read {HASH} upstreams=a,b\nnew report {other}\nlost admin sha256:{} upstreams=a\n",
+            "2".repeat(64)
+        ),
+    );
+    let renewed = access.read_again(&config).expect("good files");
+    let told: Vec<_> =
+        renewed.changes.iter().map(|one| (&*one.path, one.before.as_deref(), one.after.as_deref())).collect();
+    let key = "grpc.auth.tokens_file";
+    let expected = [
+        (format!("{key}.gone"), Some("read"), None),
+        (format!("{key}.lost"), Some("admin upstreams=a"), Some("admin upstreams=a, another token")),
+        (format!("{key}.new"), None, Some("report")),
+        (format!("{key}.ops"), Some("operate"), Some("read upstreams=a,b")),
+    ];
+    assert_eq!(told, expected.each_ref().map(|(path, before, after)| (&**path, *before, *after)));
+    assert!(!format!("{told:?}{:?}", renewed.files).contains("0000"), "{renewed:?}");
+    renewed.install();
+    assert!(access.read_again(&config).expect("good files").changes.is_empty(), "it is in force now");
+}
+
+#[test]
+fn other_certificates_are_told_by_their_fingerprints() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let make = || {
+        let made = rcgen::generate_simple_self_signed(["m.example".to_owned()]).expect("a certificate");
+        write(&path("cert"), &made.cert.pem());
+        write(&path("key"), &made.signing_key.serialize_pem());
+    };
+    make();
+    let client_ca_file = Some(path("cert"));
+    let tls = ManagementTls { cert_file: path("cert"), key_file: path("key"), client_ca_file };
+    let config = Config { admin: Management { tls: Some(tls), ..Management::on(0) }, ..Config::default() };
+    let access = Access::load(&config).expect("good files");
+    let same = access.read_again(&config).expect("good files");
+    assert!(same.files[0].starts_with("admin.tls.cert_file: sha256 ") && same.changes.is_empty(), "{same:?}");
+    assert_eq!(same.files[1], "admin.tls.client_ca_file: 1 authority");
+    make();
+    let changes = access.read_again(&config).expect("good files").changes;
+    let keys: Vec<_> = changes.iter().map(|one| &*one.path).collect();
+    assert_eq!(keys, ["admin.tls.cert_file", "admin.tls.client_ca_file"], "{changes:?}");
+    assert!(changes.iter().all(|one| one.before.is_some() && one.after.is_some() && one.before != one.after));
+}
+
+#[test]
 fn bad_certificates_name_their_key_and_their_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::crypto::{CryptoProvider, aws_lc_rs as aws};
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
@@ -23,8 +24,17 @@ pub(super) struct Read {
     pub(super) trust: u64,
     /// Of its certificate.
     pub(super) names: Vec<Name>,
+    /// Of its certificates.
+    pub(super) fingerprints: Fingerprints,
     /// What somebody should know, though it can be used.
     pub(super) warning: Option<String>,
+}
+
+/// What tells certificates from others, for people: the first digits of their SHA-256.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Fingerprints {
+    pub(super) certificate: String,
+    pub(super) authorities: Vec<String>,
 }
 
 /// Reads the files; every fault is `KEY: FILE: what`.
@@ -33,9 +43,18 @@ pub(super) fn read(files: &ManagementTls, protocol: &'static [u8]) -> Result<Rea
     let mut keep = |fault| faults.push(fault);
     let chain = certificates("cert_file", &files.cert_file).map_err(&mut keep).ok();
     let key = key(&files.key_file).map_err(&mut keep).ok();
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(aws::default_provider());
     let verifier = verifier(files.client_ca_file.as_deref(), &provider).map_err(&mut keep).ok();
-    let (Some(chain), Some(key), Some((verifier, trust))) = (chain, key, verifier) else { return Err(faults) };
+    let (Some(chain), Some(key), Some((verifier, authorities))) = (chain, key, verifier) else { return Err(faults) };
+    let fingerprints = Fingerprints {
+        certificate: chain.first().map(fingerprint).unwrap_or_default(),
+        authorities: authorities.iter().map(fingerprint).collect(),
+    };
+    let trust = if authorities.is_empty() {
+        0
+    } else {
+        xxh3_64(&authorities.iter().flat_map(|one| one.iter().copied()).collect::<Vec<u8>>())
+    };
     let names = chain.first().map(|own| names::of(own)).unwrap_or_default();
     let warning = chain
         .first()
@@ -47,7 +66,7 @@ pub(super) fn read(files: &ManagementTls, protocol: &'static [u8]) -> Result<Rea
         vec![format!("key_file: {}: does not fit {}: {error}", files.key_file.display(), files.cert_file.display())]
     })?;
     config.alpn_protocols = vec![protocol.to_vec()];
-    Ok(Read { config: Arc::new(config), trust, names, warning })
+    Ok(Read { config: Arc::new(config), trust, names, fingerprints, warning })
 }
 
 fn certificates(field: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -72,15 +91,24 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 
 /// Certificates of callers are checked where they are shown. That one has to be shown is decided call by call: health
 /// is answered to anybody.
-fn verifier(path: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<(Arc<dyn ClientCertVerifier>, u64), String> {
-    let Some(path) = path else { return Ok((Arc::new(NoClientAuth), 0)) };
+fn verifier(
+    path: Option<&Path>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<(Arc<dyn ClientCertVerifier>, Vec<CertificateDer<'static>>), String> {
+    let Some(path) = path else { return Ok((Arc::new(NoClientAuth), Vec::new())) };
     let told = |what: String| format!("client_ca_file: {}: {what}", path.display());
-    let (mut roots, mut all) = (RootCertStore::empty(), Vec::new());
-    for certificate in certificates("client_ca_file", path)? {
-        all.extend_from_slice(&certificate);
-        roots.add(certificate).map_err(|error| told(error.to_string()))?;
+    let all = certificates("client_ca_file", path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &all {
+        roots.add(certificate.clone()).map_err(|error| told(error.to_string()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
     let verifier = builder.allow_unauthenticated().build().map_err(|error| told(error.to_string()))?;
-    Ok((verifier as _, xxh3_64(&all)))
+    Ok((verifier as _, all))
+}
+
+fn fingerprint(certificate: &CertificateDer<'static>) -> String {
+    let digest = digest(&SHA256, certificate);
+    let digits: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256 {digits}...")
 }

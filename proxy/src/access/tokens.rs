@@ -3,7 +3,7 @@
 //! Only digests are kept. A token that is shown is looked up by its digest: how long that takes depends on the digest,
 //! which nobody can choose, and says nothing about the tokens that are known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const LONGEST: usize = 512;
 /// Longest name, in bytes.
 const NAME: usize = 128;
 
-type Digest = [u8; 32];
+pub(super) type Digest = [u8; 32];
 
 /// Tokens by their digests.
 #[derive(Debug, Default)]
@@ -29,6 +29,14 @@ pub(super) struct Holder {
     pub(super) name: String,
     pub(super) role: Role,
     pub(super) scope: Scope,
+}
+
+impl Holder {
+    /// What it may, in the words of the file: `operate upstreams=a,b`.
+    pub(super) fn rights(&self) -> String {
+        let limits = self.scope.names().map(|names| format!(" upstreams={}", names.join(","))).unwrap_or_default();
+        format!("{}{limits}", self.role)
+    }
 }
 
 impl Tokens {
@@ -82,6 +90,11 @@ impl Tokens {
         }
         let digest = digest(&SHA256, token);
         self.0.get(digest.as_ref())
+    }
+
+    /// All of them by the names of their holders, each of which stands once.
+    pub(super) fn by_name(&self) -> BTreeMap<&str, (&Digest, &Holder)> {
+        self.0.iter().map(|(digest, holder)| (&*holder.name, (digest, holder))).collect()
     }
 
     /// How many there are.

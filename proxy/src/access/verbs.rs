@@ -2,6 +2,8 @@
 
 use speedmimi_model::Role;
 
+use crate::control::audit::{EVERYTHING, LOG_LEVEL, SERVER, STREAMS};
+
 /// Something that can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verb {
@@ -11,12 +13,26 @@ pub struct Verb {
     pub right: Right,
     /// What it is about, for callers that are limited to some upstreams.
     pub reach: Reach,
+    /// A later version has it: its row keeps the name and who may.
+    pub later: bool,
 }
 
 impl Verb {
     /// Whether it changes something, so that a refusal of it is put down: all that an operator does, but one question.
     pub fn changes(&self) -> bool {
         matches!(self.right, Right::Role(Operate | Admin)) && self.name != EXPLAIN_PICK
+    }
+
+    /// What it is about as far as its name tells, as the audit log has it; empty where only the request says it.
+    pub fn object(&self) -> &'static str {
+        let (service, method) = self.name.split_once('/').unwrap_or_default();
+        match method {
+            "KillStreams" => STREAMS,
+            "SetLogLevel" => LOG_LEVEL,
+            "DrainServer" => SERVER,
+            _ if service == "speedmimi.v1.ConfigService" => EVERYTHING,
+            _ => "",
+        }
     }
 }
 
@@ -46,11 +62,15 @@ pub enum Reach {
 }
 
 const fn row(name: &'static str, role: Role, reach: Reach) -> Verb {
-    Verb { name, right: Right::Role(role), reach }
+    Verb { name, right: Right::Role(role), reach, later: false }
+}
+
+const fn later(name: &'static str, role: Role, reach: Reach) -> Verb {
+    Verb { later: true, ..row(name, role, reach) }
 }
 
 const fn free(name: &'static str, right: Right) -> Verb {
-    Verb { name, right, reach: Own }
+    Verb { name, right, reach: Own, later: false }
 }
 
 use Reach::{Named, Own, Whole};
@@ -59,7 +79,7 @@ use Role::{Admin, Operate, Read, Report};
 /// The name of what the admin face does not have.
 pub const NOWHERE: &str = "/*";
 
-/// Every verb, those whose service comes later included. What is not here is refused.
+/// Every verb, those that come later included. What is not here is refused.
 pub const VERBS: &[Verb] = &[
     row("speedmimi.v1.BackendService/ListBackends", Read, Own),
     row("speedmimi.v1.BackendService/GetBackend", Read, Named),
@@ -71,10 +91,10 @@ pub const VERBS: &[Verb] = &[
     row("speedmimi.v1.BackendService/DisableBackend", Operate, Named),
     row("speedmimi.v1.BackendService/DrainBackend", Operate, Named),
     row("speedmimi.v1.BackendService/DisconnectBackend", Operate, Named),
-    row("speedmimi.v1.BackendService/SetBreaker", Operate, Named),
-    row("speedmimi.v1.BackendService/KeepAliveBackend", Report, Named),
+    later("speedmimi.v1.BackendService/SetBreaker", Operate, Named),
+    later("speedmimi.v1.BackendService/KeepAliveBackend", Report, Named),
     row("speedmimi.v1.BackendService/ReportPerformance", Report, Named),
-    row("speedmimi.v1.BackendService/StreamPerformance", Report, Named),
+    later("speedmimi.v1.BackendService/StreamPerformance", Report, Named),
     row("speedmimi.v1.UpstreamService/ListUpstreams", Read, Own),
     row("speedmimi.v1.UpstreamService/GetUpstream", Read, Named),
     row("speedmimi.v1.UpstreamService/AddUpstream", Admin, Named),
@@ -90,10 +110,10 @@ pub const VERBS: &[Verb] = &[
     row("speedmimi.v1.ConfigService/GetConfig", Read, Whole),
     row("speedmimi.v1.ConfigService/WatchConfig", Read, Whole),
     row("speedmimi.v1.ConfigService/ListRevisions", Read, Whole),
-    row("speedmimi.v1.ConfigService/ListCertificates", Read, Whole),
+    later("speedmimi.v1.ConfigService/ListCertificates", Read, Whole),
     row("speedmimi.v1.ConfigService/ApplyConfig", Admin, Whole),
     row("speedmimi.v1.ConfigService/ReloadConfig", Admin, Whole),
-    row("speedmimi.v1.ConfigService/ReloadCertificates", Admin, Whole),
+    later("speedmimi.v1.ConfigService/ReloadCertificates", Admin, Whole),
     row("speedmimi.v1.ConfigService/RollbackConfig", Admin, Whole),
     row("speedmimi.v1.ConfigService/ClearOverlay", Admin, Whole),
     row("speedmimi.v1.StatsService/GetServerStats", Read, Whole),

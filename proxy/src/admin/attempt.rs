@@ -6,8 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tonic::{Code, Request, Status};
 
+use super::status;
+use crate::access::Denied;
 use crate::control::Caller;
-use crate::control::audit::{self, Line};
+use crate::control::audit::{self, Barred, Line, Tried};
 
 /// A call that is to change something. The gate makes it, the call fills it in, the gate reads it.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +42,20 @@ impl Attempt {
         self.0.lock().object.clone()
     }
 
+    /// More of what it is about is known.
+    pub(super) fn becomes(&self, object: String) {
+        self.0.lock().object = object;
+    }
+
+    /// The caller may not: writes the line.
+    pub(super) fn barred(&self, by: &Caller, denied: &Denied) {
+        let mut known = self.0.lock();
+        let Known { object, validate_only, request_id, told } = &mut *known;
+        let tried = Tried { object, validate_only: Some(*validate_only), request_id: Some(request_id) };
+        audit::barred(by, by.asks, tried, Barred::PermissionDenied, &denied.to_string());
+        *told = true;
+    }
+
     /// The audit log has its line, or had it when the call was made first.
     pub(super) fn is_told(&self) {
         self.0.lock().told = true;
@@ -60,7 +76,7 @@ impl Attempt {
             object: &known.object,
             before: "",
             after: "",
-            result: Err(("refused", status.message())),
+            result: Err((status::name(status), status.message())),
             validate_only: known.validate_only,
             request_id: &known.request_id,
         });

@@ -109,9 +109,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::AddBackendRequest>,
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("AddBackend", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let v1::AddBackendRequest { upstream, backend, .. } = request;
         let backend = backend.unwrap_or_default();
         let object = Object::backend(convert::upstream_name(&upstream), &backend.id);
@@ -125,9 +125,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::UpdateBackendRequest>,
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateBackend", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let v1::UpdateBackendRequest { upstream, backend, update_mask, .. } = request;
         let backend = backend.unwrap_or_default();
         let id = convert::needed("backend.id", &backend.id, &mut violations);
@@ -142,9 +142,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mut mutation, request) = Mutation::open("RemoveBackend", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let v1::RemoveBackendRequest { upstream, backend_id, force, .. } = request;
         let object = named(&upstream, &backend_id, &mut violations);
         violations.check()?;
@@ -157,9 +157,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::EnableBackendRequest>,
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("EnableBackend", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let object = named(&request.upstream, &request.backend_id, &mut violations);
         violations.check()?;
         let change = Change::set(object, "active", true);
@@ -170,9 +170,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisableBackendRequest>,
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisableBackend", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let object = named(&request.upstream, &request.backend_id, &mut violations);
         violations.check()?;
         let change = Change::set(object, "active", false);
@@ -183,9 +183,9 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisconnectBackendRequest>,
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisconnectBackend", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, .. } = request;
         named(&upstream, &backend_id, &mut violations);
         violations.check()?;
@@ -204,7 +204,6 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DrainBackendRequest>,
     ) -> Result<Response<Self::DrainBackendStream>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         drain::drain(&self.0, request).await.map(Response::new)
     }
 

@@ -5,8 +5,8 @@ use tonic::{Code, Request, Status};
 
 use super::{convert, status};
 use crate::access::{Denied, Needed, authorise};
-use crate::control::audit::{self, Barred};
-use crate::control::{Caller, Control};
+use crate::control::audit::{self, Barred, Tried};
+use crate::control::{Caller, Control, Store};
 
 /// Who was found out to be calling before the call was taken.
 pub(super) fn of<T>(request: &Request<T>) -> Caller {
@@ -19,11 +19,17 @@ pub(super) fn on<T>(control: &Control, request: &Request<T>, upstream: &str) -> 
     let caller = of(request);
     let upstream = convert::upstream_name(upstream);
     may(&caller, upstream)?;
-    // What there is beside the caller's own is not told, as it is where nobody is limited.
-    if caller.scope.is_limited() && !control.view().store.config().upstreams.contains_key(upstream) {
-        return Err(status::not_found(Kind::Upstream, upstream, known(control, &caller)));
-    }
+    sees(&control.view().store, &caller, upstream)?;
     Ok(caller)
+}
+
+/// Refuses an upstream that is not there, to a caller with limits: what there is beside its own is not told, as it is
+/// where nobody is limited.
+pub(super) fn sees(store: &Store, caller: &Caller, upstream: &str) -> Result<(), Status> {
+    if caller.scope.is_limited() && !store.config().upstreams.contains_key(upstream) {
+        return Err(status::not_found(Kind::Upstream, upstream, known(store, caller)));
+    }
+    Ok(())
 }
 
 /// Whether a caller may do what it asks for to an upstream.
@@ -47,13 +53,13 @@ pub(super) fn unseen(caller: &Caller, status: Status) -> Status {
 
 fn refuse(caller: &Caller, denied: &Denied) -> Status {
     let object = if let Needed::Upstream(name) = &denied.needed { name } else { "" };
-    audit::barred(caller, caller.asks, object, Barred::PermissionDenied, &denied.to_string());
+    let tried = Tried { object, ..Tried::default() };
+    audit::barred(caller, caller.asks, tried, Barred::PermissionDenied, &denied.to_string());
     status::denied(denied)
 }
 
 /// The upstreams that a caller sees.
-fn known(control: &Control, caller: &Caller) -> Vec<String> {
-    let view = control.view();
-    let names = view.store.config().upstreams.keys();
+fn known(store: &Store, caller: &Caller) -> Vec<String> {
+    let names = store.config().upstreams.keys();
     names.filter(|name| caller.scope.has(name)).cloned().collect()
 }

@@ -11,6 +11,7 @@ use super::mutation::Mutation;
 use super::sight::Sight;
 use super::status::{self, Violations};
 use super::watch::{self, Stream};
+use crate::access::Renewal;
 use crate::control::{Control, Done, Operation, Plan};
 
 mod explain;
@@ -99,6 +100,8 @@ impl ConfigService for Configuration {
                 changed,
                 conflicts,
                 differences: source::differences(&done.differences, sight),
+                files: done.renewed.iter().flat_map(|renewed| renewed.files.clone()).collect(),
+                access: done.renewed.iter().flat_map(|renewed| &renewed.changes).map(renewal).collect(),
             })
         };
         mutation.reload(&self.0, respond).await
@@ -168,6 +171,12 @@ impl ConfigService for Configuration {
         };
         mutation.perform(&self.0, Operation::Rollback(revision), respond).await
     }
+}
+
+fn renewal(renewal: &Renewal) -> v1::Difference {
+    let json = |value: &Option<String>| value.as_ref().map(|value| serde_json::Value::from(value.as_str()).to_string());
+    let Renewal { path, before, after } = renewal;
+    v1::Difference { path: path.clone(), before: json(before), after: json(after) }
 }
 
 /// What a document of a request is called where its faults are told.

@@ -123,9 +123,12 @@ fn spelled(duration: Duration) -> String {
     }
 }
 
-/// A duration that is not negative.
+/// A duration that is not negative, in either part.
 pub(super) fn duration(given: prost_types::Duration) -> Result<Duration, String> {
-    Duration::try_from(given).map_err(|_| "must not be negative".to_owned())
+    // Looked at by hand: the library that reads it overflows where both parts are as small as they get.
+    let negative = given.seconds < 0 || given.nanos < 0;
+    let read = if negative { None } else { Duration::try_from(given).ok() };
+    read.ok_or_else(|| "must not be negative".to_owned())
 }
 
 #[cfg(test)]

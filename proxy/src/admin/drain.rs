@@ -26,11 +26,12 @@ pub(super) async fn drain(
     request: Request<v1::DrainBackendRequest>,
 ) -> Result<Stream<v1::DrainBackendResponse>, Status> {
     if request.get_ref().watch_only {
-        let by = caller::of(&request);
+        let by = caller::on(control, &request, &request.get_ref().upstream)?;
         return look_on::look_on(control, &by, request.into_inner()).await;
     }
     let mut violations = Violations::default();
     let (mutation, request) = Mutation::open("DrainBackend", request, &mut violations);
+    mutation.reaches(control, &request.upstream)?;
     let id = convert::needed("backend_id", &request.backend_id, &mut violations).to_owned();
     let plan = plan(&request, &mut violations);
     violations.check()?;

@@ -119,7 +119,12 @@ pub(super) fn seen(seen: &Seen) -> v1::BackendEntry {
         breaker: v1::BreakerState::Closed.into(),
         effective_max_conn: i32::try_from(effective_cap(&[seen.backend.max_conn.into()])).unwrap_or(i32::MAX),
         revision: seen.revision,
+        addresses: seen.addresses.iter().map(ToString::to_string).collect(),
+        health_detail: seen.finding.as_ref().map(|finding| finding.detail.clone()).unwrap_or_default(),
+        health_checked_at: seen.finding.as_ref().map(|finding| finding.at.into()),
         ejected_until: seen.ejected_until.map(Into::into),
+        drain: seen.drain.as_ref().map(kept_out::wanted),
+        disconnected: seen.disconnected.then(|| kept_out::cut(seen.cut.as_ref())),
         ..v1::BackendStatus::default()
     };
     v1::BackendEntry { upstream: seen.upstream.clone(), backend: Some(configured(&seen.backend)), status: Some(status) }

@@ -8,9 +8,10 @@ use tonic::{Code, Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::attempt::Attempt;
-use super::caller;
 use super::sight::Sight;
 use super::status::{self, Violations};
+use super::{caller, convert};
+use crate::access::authorise;
 use crate::control::audit::{self, Deed};
 use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused};
 
@@ -46,6 +47,28 @@ impl Mutation {
         let request_id = mutation.named.as_ref().map_or("", |(request_id, _)| request_id);
         mutation.attempt.is_about(about, mutation.guard.validate_only, request_id);
         (mutation, request)
+    }
+
+    /// Refuses an upstream that is none of the caller's, empty for `default`, in the same words whether it exists or
+    /// not. The call was opened before, so that the audit log knows what was refused.
+    pub(super) fn reaches(&self, control: &Control, upstream: &str) -> Result<(), Status> {
+        let upstream = convert::upstream_name(upstream);
+        self.may(upstream)?;
+        caller::sees(&control.view().store, &self.guard.by, upstream)
+    }
+
+    /// The same of an upstream that need not be there.
+    pub(super) fn may(&self, upstream: &str) -> Result<(), Status> {
+        let by = &self.guard.by;
+        authorise(by, by.asks, Some(upstream)).map_err(|denied| {
+            self.attempt.barred(by, &denied);
+            status::denied(&denied)
+        })
+    }
+
+    /// More of what it is about is known, for the audit log.
+    pub(super) fn is_about(&self, object: String) {
+        self.attempt.becomes(object);
     }
 
     /// What the answer shows of secrets.
@@ -118,6 +141,7 @@ impl Mutation {
         work: impl Future<Output = Result<(R, Deed), Status>>,
     ) -> Result<Response<R>, Status> {
         let Self { guard, named, attempt } = self;
+        let request_id = named.as_ref().map(|(request_id, _)| request_id.clone()).unwrap_or_default();
         let call = named.filter(|_| !guard.validate_only).map(|(request_id, fingerprint)| Call {
             request_id,
             fingerprint,
@@ -134,13 +158,12 @@ impl Mutation {
         }
         let (answer, deed) =
             work.await.map_or_else(|refused| (Err(refused), None), |(done, deed)| (Ok(done), Some(deed)));
-        let request_id = call.as_ref().map_or("", |call| &call.request_id);
         let deed = deed.unwrap_or_else(|| Deed { object: attempt.object(), ..Deed::default() });
-        let failed = answer.as_ref().err().map(Status::message);
+        let failed = answer.as_ref().err().map(|refused| (status::name(refused), refused.message()));
         // Before anything is waited for: it is done, whatever becomes of its answer.
-        audit::aside(&guard, control.view().store.revision(), &deed, failed, request_id);
+        audit::aside(&guard, control.view().store.revision(), &deed, failed, &request_id);
         attempt.is_told();
-        if let Some(call) = call {
+        if let Some(call) = call.filter(|_| !answer.as_ref().is_err_and(status::passes)) {
             control.remember(call, write(&answer)).await;
         }
         answer.map(Response::new)
@@ -219,7 +242,13 @@ fn parse<R: Message + Default + 'static>(bytes: &[u8]) -> Result<R, Status> {
 
 #[cfg(test)]
 mod tests {
+    use speedmimi_model::Config;
+
     use super::*;
+    use crate::control::streams::Crowded;
+    use crate::control::{Controller, Lifecycle, Setup};
+    use crate::live::Live;
+    use crate::worker::mailbox::Mailboxes;
 
     fn mutation(verb: &'static str, request: &v1::RemoveBackendRequest, request_id: &str) -> Mutation {
         let options = v1::MutationOptions { request_id: request_id.into(), ..Default::default() };
@@ -254,6 +283,30 @@ mod tests {
         with(Some(v1::MutationOptions { request_id: options.request_id + "x", ..options }));
         let status = violations.check().expect_err("one is too long");
         assert!(status.message().starts_with("options.request_id: "), "{}", status.message());
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_a_moment_is_not_refused_again() {
+        let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
+        let setup = Setup { config: Config::default(), file: None, live, lifecycle, descriptors: 100_000 };
+        let (controller, control) = Controller::prepare(setup).await.expect("nothing is stored");
+        tokio::spawn(controller.run(Mailboxes(Vec::new())));
+        let made = async |answer: Result<u64, Status>| {
+            let options = v1::MutationOptions { request_id: "x".into(), ..Default::default() };
+            let request = v1::KillStreamsRequest { all: true, ..Default::default() };
+            let mut violations = Violations::default();
+            let mutation = Mutation::new("KillStreams", Caller::default(), Some(options), &request, &mut violations);
+            let answer = answer.map(|killed| v1::KillStreamsResponse { killed, ..Default::default() });
+            let work = async move { answer.map(|answer| (answer, Deed::default())) };
+            mutation.aside(&control, work).await.map(|response| response.into_inner().killed)
+        };
+        let crowded = status::crowded(&Crowded);
+        for passing in [crowded, status::refused(&Refused::Stopping)] {
+            let code = passing.code();
+            assert_eq!(made(Err(passing)).await.expect_err("not now").code(), code);
+        }
+        assert_eq!(made(Ok(7)).await.expect("now"), 7);
+        assert_eq!(made(Ok(8)).await.expect("as before"), 7, "what was done is not done again");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::entry::source;
 use crate::access::{Denied, Needed, Unknown};
-use crate::control::{LoadError, Refused, feed, streams};
+use crate::control::{self, LoadError, Refused, feed, streams};
 
 /// Domain of every `ErrorInfo`.
 const DOMAIN: &str = "speedmimi.v1";
@@ -60,9 +60,19 @@ pub(super) fn not_found(kind: Kind, id: &str, known: Vec<String>) -> Status {
     refused(&Refused::Change(ChangeError::NotFound { kind, id: id.to_owned(), known }))
 }
 
+/// The name of what kind of refusal it is, as the audit log has it.
+pub(super) fn name(status: &Status) -> &'static str {
+    control::Code::numbered(status.code().into()).as_str()
+}
+
+/// Whether the same call may be taken in a moment: it was refused by what goes on, and not by what was asked.
+pub(super) fn passes(status: &Status) -> bool {
+    matches!(status.code(), Code::ResourceExhausted | Code::Unavailable)
+}
+
 /// Why the control thread did not do it.
 pub(super) fn refused(error: &Refused) -> Status {
-    let (code, details) = match error {
+    let details = match error {
         Refused::Change(ChangeError::Invalid(violations)) => return invalid(violations),
         Refused::Change(ChangeError::NotFound { kind, id, .. }) => {
             let reason = match kind {
@@ -71,7 +81,7 @@ pub(super) fn refused(error: &Refused) -> Status {
                 Kind::Route => "ROUTE_NOT_FOUND",
                 Kind::Section => "SECTION_NOT_FOUND",
             };
-            (Code::NotFound, info(reason, [("name", id.clone())]))
+            info(reason, [("name", id.clone())])
         }
         Refused::Change(ChangeError::AlreadyExists { kind, id }) => {
             let reason = match kind {
@@ -80,18 +90,18 @@ pub(super) fn refused(error: &Refused) -> Status {
                 Kind::Route => "ROUTE_ALREADY_EXISTS",
                 Kind::Section => "SECTION_ALREADY_EXISTS",
             };
-            (Code::AlreadyExists, info(reason, [("name", id.clone())]))
+            info(reason, [("name", id.clone())])
         }
         Refused::Change(ChangeError::InUse { object, by, .. }) => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
-            (Code::FailedPrecondition, info("IN_USE", [("name", object.name()), ("by", by.join(","))]))
+            info("IN_USE", [("name", object.name()), ("by", by.join(","))])
         }
-        Refused::Change(ChangeError::Unroutable(_)) => (Code::FailedPrecondition, info("UNROUTABLE", [])),
+        Refused::Change(ChangeError::Unroutable(_)) => info("UNROUTABLE", []),
         Refused::Conflict { object, expected, current } => {
             let object = object.as_ref().map(source::path).unwrap_or_default();
             let revisions = [("expected_revision", expected.to_string()), ("current_revision", current.to_string())];
             let [expected, current] = revisions;
-            (Code::Aborted, info("REVISION_CONFLICT", [("object", object), expected, current]))
+            info("REVISION_CONFLICT", [("object", object), expected, current])
         }
         // The fault is in the file, and not in what was asked.
         Refused::Load(LoadError::Faults { path, faults, .. }) => {
@@ -99,27 +109,21 @@ pub(super) fn refused(error: &Refused) -> Status {
         }
         Refused::Busy { object, in_flight } => {
             let exchanges = ("in_flight", in_flight.to_string());
-            (Code::FailedPrecondition, info("EXCHANGES_IN_FLIGHT", [("name", object.name()), exchanges]))
+            info("EXCHANGES_IN_FLIGHT", [("name", object.name()), exchanges])
         }
-        Refused::Load(LoadError::Access(error)) => {
-            (Code::FailedPrecondition, info("ACCESS_FILES", [("faults", error.0.len().to_string())]))
-        }
-        Refused::Draining { object, by } => {
-            (Code::FailedPrecondition, info("DRAINING", [("name", object.name()), ("by", by.clone())]))
-        }
-        Refused::Load(LoadError::Unreadable { path, .. }) => {
-            (Code::FailedPrecondition, info("CONFIG_UNREADABLE", [("path", path.clone())]))
-        }
+        Refused::Load(LoadError::Access(error)) => info("ACCESS_FILES", [("faults", error.0.len().to_string())]),
+        Refused::Draining { object, by } => info("DRAINING", [("name", object.name()), ("by", by.clone())]),
+        Refused::Load(LoadError::Unreadable { path, .. }) => info("CONFIG_UNREADABLE", [("path", path.clone())]),
         Refused::Reload(ReloadError::Unfit { objects, .. }) => {
             let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
-            (Code::FailedPrecondition, info("OVERLAY_UNFIT", [("objects", objects.join(","))]))
+            info("OVERLAY_UNFIT", [("objects", objects.join(","))])
         }
         Refused::Reload(ReloadError::RestartNeeded { fields })
         | Refused::Change(ChangeError::RestartNeeded { fields }) => {
-            (Code::FailedPrecondition, info("RESTART_NEEDED", [("fields", fields.join(","))]))
+            info("RESTART_NEEDED", [("fields", fields.join(","))])
         }
-        Refused::NoFile => (Code::FailedPrecondition, info("NO_CONFIG_FILE", [])),
-        Refused::State(_) => (Code::FailedPrecondition, info("STATE_UNWRITABLE", [])),
+        Refused::NoFile => info("NO_CONFIG_FILE", []),
+        Refused::State(_) => info("STATE_UNWRITABLE", []),
         Refused::RequestIdTaken(id) => {
             let description = format!("{id:?} was used for another call; take a new one for each call");
             return invalid(&[Violation { field: "options.request_id".into(), description }]);
@@ -127,11 +131,11 @@ pub(super) fn refused(error: &Refused) -> Status {
         Refused::NoSuchRevision { revision, oldest, current } => {
             let [revision, oldest, current] = [revision, oldest, current].map(ToString::to_string);
             let reach = [("revision", revision), ("oldest_revision", oldest), ("current_revision", current)];
-            (Code::NotFound, info("REVISION_NOT_FOUND", reach))
+            info("REVISION_NOT_FOUND", reach)
         }
-        Refused::Stopping => (Code::Unavailable, info("STOPPING", [])),
+        Refused::Stopping => info("STOPPING", []),
     };
-    Status::with_error_details(code, error.to_string(), details)
+    Status::with_error_details(Code::from(error.code() as i32), error.to_string(), details)
 }
 
 /// There is no such backend, for a caller that is not told what there is.
@@ -153,13 +157,16 @@ pub(super) fn unknown(why: Unknown) -> Status {
     Status::with_error_details(Code::Unauthenticated, why.to_string(), info("UNAUTHENTICATED", []))
 }
 
-/// The caller may not.
+/// The caller may not, or nobody could.
 pub(super) fn denied(denied: &Denied) -> Status {
     let needed = match &denied.needed {
         Needed::Role(role) => role.to_string(),
         Needed::Upstream(name) => format!("upstream {name}"),
         Needed::Everything => "every upstream".to_owned(),
-        Needed::Nothing => "nobody may".to_owned(),
+        Needed::Nothing => {
+            let details = info("UNKNOWN_METHOD", [("method", denied.name().to_owned())]);
+            return Status::with_error_details(Code::Unimplemented, denied.to_string(), details);
+        }
     };
     let details = info("PERMISSION_DENIED", [("needed", needed), ("had", denied.had.to_string())]);
     Status::with_error_details(Code::PermissionDenied, denied.to_string(), details)
@@ -266,5 +273,16 @@ mod tests {
         let restart = ReloadError::RestartNeeded { fields: vec!["server.port".into()] };
         assert_eq!(refused(&restart.into()).code(), Code::FailedPrecondition);
         assert_eq!(refused(&Refused::Stopping).code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn a_code_has_the_name_and_the_number_that_grpc_gives_it() {
+        for number in 1..=16 {
+            let status = Status::new(Code::from(number), "");
+            // As it is written in code, in capitals: ResourceExhausted, RESOURCE_EXHAUSTED.
+            let told = name(&status).replace('_', "").to_ascii_lowercase();
+            assert_eq!(told, format!("{:?}", status.code()).to_ascii_lowercase());
+        }
+        assert_eq!(name(&refused(&Refused::NoFile)), "FAILED_PRECONDITION");
     }
 }

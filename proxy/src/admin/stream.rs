@@ -59,13 +59,20 @@ impl StreamService for Streams {
         &self,
         request: Request<v1::KillStreamsRequest>,
     ) -> Result<Response<v1::KillStreamsResponse>, Status> {
-        let by = caller::of(&request);
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("KillStreams", request, &mut violations);
         let v1::KillStreamsRequest { filter, all, show, .. } = request;
         let unfiltered = filter.as_ref().is_none_or(|filter| *filter == v1::StreamFilter::default());
-        let mut filter = own(&by, filter.unwrap_or_default(), &mut violations)?;
+        let (by, filter) = (mutation.guard.by.clone(), filter.unwrap_or_default());
+        let upstream = filter.upstream.clone();
+        let mut filter = within(&by, filter, &mut violations);
         names::settle(&mut filter, &self.0.view().store, &by, &mut violations);
+        if all || !unfiltered {
+            mutation.is_about(format!("{STREAMS} {filter}"));
+        }
+        if !upstream.is_empty() {
+            mutation.may(&upstream)?;
+        }
         let show = bounded("show", show, SHOWN, &mut violations);
         refuse_revision(mutation.guard.expected_revision, &mut violations);
         match (all, unfiltered) {
@@ -101,7 +108,12 @@ fn own(by: &Caller, filter: v1::StreamFilter, violations: &mut Violations) -> Re
     if !filter.upstream.is_empty() {
         caller::may(by, &filter.upstream)?;
     }
-    Ok(StreamFilter { within: by.scope.names(), ..read_filter(filter, violations) })
+    Ok(within(by, filter, violations))
+}
+
+/// The filter, for what is within the limits of the caller.
+fn within(by: &Caller, filter: v1::StreamFilter, violations: &mut Violations) -> StreamFilter {
+    StreamFilter { within: by.scope.names(), ..read_filter(filter, violations) }
 }
 
 /// What makes no revision has none to expect.

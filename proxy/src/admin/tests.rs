@@ -9,6 +9,8 @@ use speedmimi_proto::v1::config_service_client::ConfigServiceClient;
 use speedmimi_proto::v1::server_service_client::ServerServiceClient;
 use speedmimi_proto::v1::stats_service_client::StatsServiceClient;
 use tonic::Code;
+use tonic::body::Body;
+use tonic::codegen::http;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -21,7 +23,10 @@ use crate::live::Live;
 use crate::worker::mailbox::Mailboxes;
 
 mod answers;
+mod audit;
 mod config;
+mod drains;
+mod durations;
 mod groups;
 mod watches;
 
@@ -30,6 +35,7 @@ struct Proxy {
     uri: String,
     lifecycle: Arc<Lifecycle>,
     live: Arc<Live>,
+    control: Control,
     _faces: Faces,
 }
 
@@ -44,11 +50,18 @@ impl Proxy {
     async fn start_within(call: Duration) -> Self {
         let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
         let uri = format!("http://{}", listener.local_addr().expect("bound"));
-        Self::serve(call, Endpoint::Tcp(listener), uri).await
+        Box::pin(Self::serve(call, Endpoint::Tcp(listener), uri, &Config::default())).await
+    }
+
+    /// For those who may call by this configuration.
+    async fn start_for(access: &Config) -> Self {
+        let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
+        let uri = format!("http://{}", listener.local_addr().expect("bound"));
+        Box::pin(Self::serve(CALL, Endpoint::Tcp(listener), uri, access)).await
     }
 
     async fn start_on(endpoint: Endpoint, uri: String) -> Self {
-        Self::serve(CALL, endpoint, uri).await
+        Box::pin(Self::serve(CALL, endpoint, uri, &Config::default())).await
     }
 
     /// Over so many backends.
@@ -56,26 +69,26 @@ impl Proxy {
         let listener = bind::tcp("grpc", &speedmimi_model::Management::on(0)).expect("a free port");
         let uri = format!("http://{}", listener.local_addr().expect("bound"));
         let config = Config::for_backends((81..81 + backends).map(|port| ("127.0.0.1".into(), port)));
-        Self::serve_over(config, CALL, Endpoint::Tcp(listener), uri).await
+        Box::pin(Self::serve_over(config, CALL, Endpoint::Tcp(listener), uri, &Config::default())).await
     }
 
-    async fn serve(call: Duration, endpoint: Endpoint, uri: String) -> Self {
+    async fn serve(call: Duration, endpoint: Endpoint, uri: String, access: &Config) -> Self {
         let config = Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]);
-        Self::serve_over(config, call, endpoint, uri).await
+        Self::serve_over(config, call, endpoint, uri, access).await
     }
 
-    async fn serve_over(config: Config, call: Duration, endpoint: Endpoint, uri: String) -> Self {
+    async fn serve_over(config: Config, call: Duration, endpoint: Endpoint, uri: String, access: &Config) -> Self {
         let (live, lifecycle) = (Arc::new(Live::new(1)), Arc::new(Lifecycle::new()));
         let setup =
             Setup { config, file: None, live: live.clone(), lifecycle: lifecycle.clone(), descriptors: 100_000 };
         let (controller, control) = Controller::prepare(setup).await.expect("nothing is stored");
         tokio::spawn(controller.run(Mailboxes(Vec::new())));
-        let access = Access::load(&Config::default()).expect("it names no files");
+        let access = Access::load(access).expect("its files are good");
         let facts = Facts { listeners: Vec::new(), grpc: Some(uri.clone()), admin: None, descriptors: 9 };
         let faces = start_within(call, Some(endpoint), None, &control, facts, &access).await.expect("it starts");
         lifecycle.enter(Phase::Serving);
         let channel = tonic::transport::Endpoint::from_shared(uri.clone()).expect("a URI").connect().await;
-        Self { channel: channel.expect("it listens"), uri, lifecycle, live, _faces: faces }
+        Self { channel: channel.expect("it listens"), uri, lifecycle, live, control, _faces: faces }
     }
 
     fn backends(&self) -> BackendServiceClient<Channel> {
@@ -288,7 +301,7 @@ async fn a_unix_socket_serves_and_goes_with_the_process() {
 async fn health_follows_the_phase() {
     let proxy = Proxy::start().await;
     let mut health = HealthClient::new(proxy.channel.clone());
-    for service in ["", "speedmimi.v1.BackendService"] {
+    for service in ["", "speedmimi.v1.BackendService", "speedmimi.v1.StreamService"] {
         let request = HealthCheckRequest { service: service.into() };
         let mut changes = health.watch(request).await.expect("known").into_inner();
         let mut becomes = async |wanted: ServingStatus| {
@@ -303,5 +316,36 @@ async fn health_follows_the_phase() {
         becomes(ServingStatus::Serving).await;
         proxy.lifecycle.enter(Phase::Draining);
         becomes(ServingStatus::NotServing).await;
+    }
+}
+
+#[tokio::test]
+async fn what_no_version_or_a_later_one_has_is_not_implemented() {
+    let proxy = Proxy::start().await;
+    let long = format!("/speedmimi.v1.BackendService/{}", "x".repeat(3000));
+    for path in [
+        "/speedmimi.v1.Foo/Bar",
+        "/speedmimi.v1.BackendService/Nope",
+        "/grpc.channelz.v1.Channelz/GetServers",
+        "/speedmimi.v1.BackendService/SetBreaker",
+        "/speedmimi.v1.BackendService/KeepAliveBackend",
+        "/speedmimi.v1.BackendService/StreamPerformance",
+        "/speedmimi.v1.ConfigService/ReloadCertificates",
+        "/speedmimi.v1.ConfigService/ListCertificates",
+        "/nowhere",
+        &long,
+    ] {
+        let to = path.to_owned();
+        let elsewhere = tower::util::MapRequest::new(proxy.channel.clone(), move |mut request: http::Request<Body>| {
+            *request.uri_mut() = to.parse().expect("a path");
+            request
+        });
+        let request = v1::GetBackendRequest::default();
+        let refused = BackendServiceClient::new(elsewhere).get_backend(request).await.expect_err("nobody has it");
+        assert_eq!(refused.code(), Code::Unimplemented, "{path}");
+        let details = refused.get_error_details();
+        let info = details.error_info().expect("a reason");
+        assert_eq!((&*info.domain, &*info.reason), ("speedmimi.v1", "UNKNOWN_METHOD"), "{path}");
+        assert!(path[1..].starts_with(&info.metadata["method"]) && refused.message().len() < 300, "{refused:?}");
     }
 }

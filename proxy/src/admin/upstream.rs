@@ -56,10 +56,9 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::AddUpstreamRequest>,
     ) -> Result<Response<v1::AddUpstreamResponse>, Status> {
-        let by = caller::of(&request);
-        caller::may(&by, named(&request.get_ref().upstream))?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("AddUpstream", request, &mut violations);
+        mutation.may(named(&request.upstream))?;
         let v1::AddUpstreamRequest { upstream, .. } = request;
         let upstream = upstream.unwrap_or_default();
         let name = convert::needed("upstream.name", &upstream.name, &mut violations).to_owned();
@@ -77,9 +76,9 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::UpdateUpstreamRequest>,
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
-        caller::on(&self.0, &request, named(&request.get_ref().upstream))?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateUpstream", request, &mut violations);
+        mutation.reaches(&self.0, named(&request.upstream))?;
         let v1::UpdateUpstreamRequest { upstream, update_mask, .. } = request;
         let upstream = upstream.unwrap_or_default();
         let name = convert::upstream_name(&upstream.name).to_owned();
@@ -97,9 +96,9 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::RemoveUpstreamRequest>,
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("RemoveUpstream", request, &mut violations);
+        mutation.reaches(&self.0, &request.upstream)?;
         let v1::RemoveUpstreamRequest { upstream: name, force, .. } = request;
         convert::needed("upstream", &name, &mut violations);
         violations.check()?;

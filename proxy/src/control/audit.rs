@@ -9,9 +9,11 @@ use serde_json::Value;
 use speedmimi_model::{Change, Config, Difference, Object, Selector, hide};
 
 use super::caller::Caller;
+use super::code::Code;
 use super::error::Refused;
 use super::operation::{Done, Operation};
 use super::store::{Admin, Guard};
+use crate::access::Renewed;
 
 /// The target of its lines.
 pub const TARGET: &str = "audit";
@@ -81,20 +83,38 @@ pub enum Barred {
     Unauthenticated,
     /// The caller may not.
     PermissionDenied,
+    /// Nobody could: there is no such thing to call.
+    Unimplemented,
+}
+
+/// What is known of a call that was not let in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tried<'a> {
+    /// What it is about, as far as that is known without reading it.
+    pub object: &'a str,
+    /// Whether it only tried; none where it was not read.
+    pub validate_only: Option<bool>,
+    /// The caller's own name for it; none where it was not read.
+    pub request_id: Option<&'a str>,
 }
 
 /// Writes that a call was refused before it was taken; a flood of them is cut, and counted. `verb`: as it was asked
 /// for, known or not.
-pub fn barred(by: &Caller, verb: &str, object: &str, why: Barred, error: &str) {
+pub fn barred(by: &Caller, verb: &str, tried: Tried<'_>, why: Barred, error: &str) {
     static UNKNOWN: Mutex<Allowance> = Mutex::new(Allowance::new(200.0, 1.0));
     static DENIED: Mutex<Allowance> = Mutex::new(Allowance::new(1000.0, 20.0));
     let (code, allowance) = match why {
-        Barred::Unauthenticated => ("UNAUTHENTICATED", &UNKNOWN),
-        Barred::PermissionDenied => ("PERMISSION_DENIED", &DENIED),
+        Barred::Unauthenticated => (Code::Unauthenticated, &UNKNOWN),
+        Barred::PermissionDenied => (Code::PermissionDenied, &DENIED),
+        Barred::Unimplemented => (Code::Unimplemented, &DENIED),
     };
     let Some(left_out) = allowance.lock().take(Instant::now()) else { return };
+    let Tried { object, validate_only, request_id } = tried;
     let [who, from, verb, object, error] = [&*by.who, &by.from, verb, object, error].map(clean);
-    tracing::warn!(target: TARGET, who, from, verb, object, result = code, error, left_out, "audit");
+    let (result, request_id) = (code.as_str(), request_id.map(clean));
+    tracing::warn!(
+        target: TARGET, who, from, verb, object, result, error, validate_only, request_id, left_out, "audit"
+    );
 }
 
 /// How many lines may be written: so many at once, and so many a second.
@@ -139,19 +159,19 @@ pub(super) fn operation(guard: &Guard, operation: &Operation, result: &Result<Do
             [before, format!("{after}, {} exchanges ended", done.cut)]
         }
         (Operation::Drain { upstream, id, .. }, Ok(done)) => drain(done, upstream, id),
-        (_, Ok(done)) => changes(done),
+        (_, Ok(done)) => with_renewed(done.renewed.as_deref(), changes(done)),
     };
     outcome(guard, &object, result.as_ref().map(|done| done.revision), values, request_id);
 }
 
-/// The line of what makes no revision, at this one; or of why it was not done.
-pub fn aside(guard: &Guard, revision: u64, deed: &Deed, failed: Option<&str>, request_id: &str) {
+/// The line of what makes no revision, at this one; or of why it was not done: a code and words.
+pub fn aside(guard: &Guard, revision: u64, deed: &Deed, failed: Option<(&str, &str)>, request_id: &str) {
     write(Line {
         by: &guard.by,
         object: &deed.object,
         before: &deed.before,
         after: &deed.after,
-        result: failed.map_or(Ok(revision), |error| Err(("refused", error))),
+        result: failed.map_or(Ok(revision), Err),
         validate_only: guard.validate_only,
         request_id,
     });
@@ -176,7 +196,7 @@ fn outcome(guard: &Guard, object: &str, result: Result<u64, &Refused>, [before, 
         object,
         before: &before,
         after: &after,
-        result: result.map_err(|_| ("refused", error.as_str())),
+        result: result.map_err(|refused| (refused.code().as_str(), error.as_str())),
         validate_only: guard.validate_only,
         request_id,
     });
@@ -252,6 +272,22 @@ fn changes(done: &Done) -> [String; 2] {
         return [format!("revision={was}"), format!("revision={is}, with the same values in force")];
     }
     [before, after]
+}
+
+/// What a reload read of tokens and certificates stands before the keys: it says who may manage.
+fn with_renewed(renewed: Option<&Renewed>, [before, after]: [String; 2]) -> [String; 2] {
+    let Some(Renewed { files, changes, .. }) = renewed.filter(|renewed| !renewed.files.is_empty()) else {
+        return [before, after];
+    };
+    let join = |values: Vec<String>, keys: String| {
+        let all = values.into_iter().chain([keys]).filter(|text| !text.is_empty());
+        all.collect::<Vec<_>>().join(" ")
+    };
+    let value = |path: &str, value: &Option<String>| value.as_ref().map(|value| format!("{path}={value:?}"));
+    let was = changes.iter().filter_map(|change| value(&change.path, &change.before)).collect();
+    let mut is: Vec<String> = changes.iter().filter_map(|change| value(&change.path, &change.after)).collect();
+    is.push(format!("read again: {}", files.join(", ")));
+    [join(was, before), join(is, after)]
 }
 
 /// The values before and after, `key=value` each, as long as they fit; no secrets, whoever is to read it. A key that an

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use speedmimi_model::{ChangeError, Fault, Faults, Object, ReloadError};
 
+use super::code::Code;
 use super::persist::StoreError;
 use crate::access::AccessError;
 
@@ -73,6 +74,28 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// What kind of refusal it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Change(ChangeError::Invalid(_)) | Self::Load(LoadError::Faults { .. }) | Self::RequestIdTaken(_) => {
+                Code::InvalidArgument
+            }
+            Self::Change(ChangeError::NotFound { .. }) | Self::NoSuchRevision { .. } => Code::NotFound,
+            Self::Change(ChangeError::AlreadyExists { .. }) => Code::AlreadyExists,
+            Self::Conflict { .. } => Code::Aborted,
+            Self::Change(
+                ChangeError::InUse { .. } | ChangeError::Unroutable(_) | ChangeError::RestartNeeded { .. },
+            )
+            | Self::Busy { .. }
+            | Self::Draining { .. }
+            | Self::Load(LoadError::Access(_) | LoadError::Unreadable { .. })
+            | Self::Reload(ReloadError::Unfit { .. } | ReloadError::RestartNeeded { .. })
+            | Self::NoFile
+            | Self::State(_) => Code::FailedPrecondition,
+            Self::Stopping => Code::Unavailable,
+        }
+    }
+
     /// Whether the same call would be refused again by what was asked, so that a repeat is answered from memory. What
     /// the machine refuses may pass.
     pub(super) fn is_final(&self) -> bool {

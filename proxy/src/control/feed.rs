@@ -9,23 +9,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use speedmimi_model::{Backend, Difference, Object};
+use speedmimi_model::{Difference, Object};
 use tokio::sync::watch;
 
-use super::store::{Admin, Store};
+use super::store::Store;
 use super::{Caller, Phase};
-use crate::health::Findings;
-use crate::live::{Health, Live};
+use crate::snapshot::Snapshot;
 
 pub mod event;
 pub mod places;
 mod record;
 mod ring;
+mod seen;
 
 pub use event::{Event, Kind};
 pub use places::{Crowded, Place, Places};
 pub use ring::Lost;
 use ring::Ring;
+use seen::Glimpse;
+pub use seen::{Known, Seen};
 
 /// How often the control task looks for changes that nobody tells it of: health, ejection.
 pub(super) const OBSERVE: Duration = Duration::from_millis(250);
@@ -92,23 +94,6 @@ pub enum Became {
     Removed,
 }
 
-/// A backend at a moment.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// Name of its upstream.
-    pub upstream: String,
-    /// What is configured.
-    pub backend: Arc<Backend>,
-    /// What operators want of it.
-    pub admin: Admin,
-    /// What active checks say.
-    pub health: Health,
-    /// Until when failed connects keep it out.
-    pub ejected_until: Option<SystemTime>,
-    /// The revision that last changed it.
-    pub revision: u64,
-}
-
 /// The feed; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Feed(Arc<Inner>);
@@ -136,7 +121,7 @@ struct Changes {
 /// What was observed last, by uid of the backend.
 #[derive(Debug, Default)]
 struct Observed {
-    backends: HashMap<u64, (Health, bool)>,
+    backends: HashMap<u64, Glimpse>,
     phase: Option<Phase>,
 }
 
@@ -174,19 +159,26 @@ impl Feed {
     }
 
     /// Appends what was published, in order. Call once after it was.
-    pub fn push(&self, live: &Live, steps: &[Step]) {
+    pub fn push(&self, known: &Known<'_>, steps: &[Step]) {
         for Step { before, after, differences } in steps {
             if before.revision() == after.revision() {
                 for (upstream, id) in before.otherwise_disconnected(after) {
-                    self.see(after, live, &upstream, &id);
+                    self.see(known, after, &upstream, &id);
                 }
                 continue;
             }
-            let record = record::of(before, after, differences, live);
+            let record = record::of(before, after, differences, known);
             let event = event::changed(after);
-            self.know(&record, live);
+            self.know(&record, known);
             self.append(record);
             self.happened(event);
+        }
+    }
+
+    /// Appends each backend that has other addresses than in the snapshot before.
+    pub(super) fn moved(&self, known: &Known<'_>, store: &Store, before: &Snapshot) {
+        for (upstream, id) in known.moved_since(before) {
+            self.see(known, store, &upstream, &id);
         }
     }
 
@@ -200,18 +192,20 @@ impl Feed {
     }
 
     /// Looks for what changed without a revision.
-    pub(super) fn observe(&self, store: &Store, live: &Live, findings: &Findings, phase: Phase) {
-        let now = live.origin.elapsed().as_millis() as u64;
+    pub(super) fn observe(&self, known: &Known<'_>, store: &Store, phase: Phase) {
+        let now = known.now();
         let mut observed = self.0.observed.lock();
         let mut changed = Vec::new();
-        let states = live.backends();
+        let states = known.live.backends();
+        let findings = known.findings.lock();
         for state in &states {
-            let is = (state.health(), state.passive.is_ejected(now));
+            let is = Glimpse::of(state, findings.get(&state.uid), now);
             let was = observed.backends.insert(state.uid, is);
             if was != Some(is) {
                 changed.push((state, was, is));
             }
         }
+        drop(findings);
         if observed.backends.len() > states.len() {
             observed.backends.retain(|uid, _| states.iter().any(|state| state.uid == *uid));
         }
@@ -224,12 +218,12 @@ impl Feed {
         for (state, was, is) in changed {
             // What is seen first is the state, and no change of it; a backend that is new was told by its revision.
             let Some(was) = was else { continue };
-            let Some(seen) = self.see(store, live, &state.upstream, &state.id) else { continue };
-            if was.0 != is.0 {
-                let why = findings.lock().get(&state.uid).map(|finding| finding.detail.clone()).unwrap_or_default();
-                self.happened(event::health(&seen, &why, store.revision()));
+            let Some(seen) = self.see(known, store, &state.upstream, &state.id) else { continue };
+            if was.health != is.health {
+                let why = seen.finding.as_ref().map_or("", |finding| &finding.detail);
+                self.happened(event::health(&seen, why, store.revision()));
             }
-            if was.1 != is.1 {
+            if was.ejected != is.ejected {
                 self.happened(event::ejection(&seen, store.revision()));
             }
         }
@@ -266,19 +260,20 @@ impl Feed {
         self.0.events.lock().first()
     }
 
-    fn see(&self, store: &Store, live: &Live, upstream: &str, id: &str) -> Option<Seen> {
-        let seen = Seen::of(store, live, upstream, store.config().backend(upstream, id)?);
+    /// Appends a backend as it is now, though no revision made it so.
+    pub(super) fn see(&self, known: &Known<'_>, store: &Store, upstream: &str, id: &str) -> Option<Seen> {
+        let seen = Seen::of(known, store, upstream, store.config().backend(upstream, id)?, 0);
         self.append(Record::Observed { revision: store.revision(), seen: seen.clone() });
         Some(seen)
     }
 
     /// A backend that is new is known as its revision told it.
-    fn know(&self, record: &Record, live: &Live) {
+    fn know(&self, record: &Record, known: &Known<'_>) {
         let Record::Revision { what: Some(Touched { backends, .. }), .. } = record else { return };
         let mut observed = self.0.observed.lock();
         for (_, seen) in backends {
-            if let Some(state) = live.find_backend(&seen.upstream, &seen.backend.id) {
-                observed.backends.entry(state.uid).or_insert((seen.health, seen.ejected_until.is_some()));
+            if let Some(state) = known.live.find_backend(&seen.upstream, &seen.backend.id) {
+                observed.backends.entry(state.uid).or_insert_with(|| seen.glimpse());
             }
         }
     }
@@ -288,7 +283,7 @@ impl Feed {
         let bytes = record.bytes();
         let Changes { ring, whole_since } = &mut *changes;
         for dropped in ring.push(record, bytes) {
-            *whole_since = (*whole_since).max(dropped.revision());
+            *whole_since = (*whole_since).max(dropped.missed_before());
         }
         self.0.records.send_replace(ring.next());
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use speedmimi_model::Level;
+use tokio::task::AbortHandle;
 
 use super::caller::Caller;
 use crate::telemetry::log::{self, Switch};
@@ -20,6 +21,8 @@ struct State {
     chosen: Option<Chosen>,
     /// Tells one choice from the next: the end of an old one must not undo a new one.
     serial: u64,
+    /// What waits for the end of the choice.
+    end: Option<AbortHandle>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +52,14 @@ impl LogLevel {
     /// Sets the level for that long. Needs a runtime. Returns when it ends.
     pub fn set(self: &Arc<Self>, level: Level, ttl: Duration, by: &Caller) -> SystemTime {
         let until = SystemTime::now() + ttl;
-        let serial = self.0.lock().choose(Some(Chosen { level, until }), by, "the log level was set for a while");
+        let mut state = self.0.lock();
+        let serial = state.choose(Some(Chosen { level, until }), by, "the log level was set for a while");
         let this = self.clone();
-        tokio::spawn(async move {
+        let end = tokio::spawn(async move {
             tokio::time::sleep(ttl).await;
             this.0.lock().expire(serial);
         });
+        state.end = Some(end.abort_handle());
         until
     }
 
@@ -80,6 +85,9 @@ impl State {
         let (before, _) = self.in_force();
         self.chosen = chosen;
         self.serial += 1;
+        if let Some(end) = self.end.take() {
+            end.abort();
+        }
         let (after, _) = self.in_force();
         // Said while the log says most: a level that hides the line must not hide who chose it.
         let says_less = log::filter(after) < log::filter(before);
@@ -135,6 +143,28 @@ mod tests {
         level.set(Level::Trace, Duration::from_secs(3600), &by);
         level.reset(&by);
         assert_eq!(at(&level), (Level::Info, false));
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_for_the_end_of_a_choice_that_was_replaced() {
+        let level = Arc::new(LogLevel::default());
+        let by = Caller::default();
+        for _ in 0..5 {
+            level.set(Level::Debug, Duration::from_secs(86_400), &by);
+        }
+        // Each that waits has its own hold of the level.
+        let held = async |times| {
+            let fewer = async {
+                while Arc::strong_count(&level) > times {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), fewer).await.expect("the others are gone");
+        };
+        held(2).await;
+        assert_eq!(at(&level), (Level::Debug, true), "the last one waits");
+        level.reset(&by);
+        held(1).await;
     }
 
     #[tokio::test]

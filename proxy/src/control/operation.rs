@@ -94,6 +94,8 @@ pub struct Done {
     pub cut: u32,
     /// What a reload came to, for people.
     pub summary: Option<ReloadSummary>,
+    /// Files of tokens and certificates that a reload read, too.
+    pub renewed: Option<Arc<Renewed>>,
     /// It was so already: a drain that had begun before.
     pub attached: bool,
     /// How far a drain is, until it is over.

@@ -225,8 +225,8 @@ impl Controller {
         if changes.change_checks() {
             self.publisher.watch_health(&self.store, &self.names);
         }
-        self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot }));
-        self.shared.feed.push(&self.shared.live, steps);
+        self.view.send_replace(Arc::new(View { store: self.store.clone(), snapshot: snapshot.clone() }));
+        self.shared.feed.push(&self.shared.known(&snapshot), steps);
         self.drains.follow(&self.store, &self.shared.live);
     }
 
@@ -234,8 +234,10 @@ impl Controller {
     async fn take_addresses(&mut self, found: HashMap<Name, Arc<[SocketAddr]>>) {
         let used = publish::names(self.store.config());
         if self.names.update(found, &used) {
+            let before = self.snapshot();
             self.install(self.store.clone(), &[]).await;
             self.publisher.watch_health(&self.store, &self.names);
+            self.shared.feed.moved(&self.shared.known(&self.snapshot()), &self.store, &before);
         }
     }
 
@@ -276,8 +278,8 @@ impl Controller {
 
     /// Tells watchers of what changes without a command.
     fn observe(&self) {
-        let Shared { feed, live, findings, lifecycle, .. } = &*self.shared;
-        feed.observe(&self.store, live, findings, lifecycle.phase());
+        let Shared { feed, lifecycle, .. } = &*self.shared;
+        feed.observe(&self.shared.known(&self.snapshot()), &self.store, lifecycle.phase());
     }
 
     fn tick(&mut self) {

@@ -38,7 +38,7 @@ fn a_change_is_put_down_with_who_and_what_it_was_before() {
     );
     assert_eq!((&done["result"], &done["validate_only"]), (&"ok".into(), &false.into()), "{done}");
     assert!(done["revision"].is_u64() && tried["validate_only"] == true, "{done} {tried}");
-    assert_eq!(refused["result"], "refused", "{refused}");
+    assert_eq!(refused["result"], "ABORTED", "{refused}");
     assert!(refused["error"].as_str().is_some_and(|error| error.contains("77")), "{refused}");
     assert_eq!(cut["verb"], "speedmimi.v1.BackendService/DisconnectBackend", "{cut}");
 }
@@ -279,7 +279,7 @@ fn every_refusal_leaves_one_line() {
         ..Default::default()
     };
     refused!("admin", server.drain_server(never), InvalidArgument, "server", "graceful_timeout");
-    refused!("read", streams.kill_streams(nothing), PermissionDenied, "", "operate");
+    refused!("read", streams.kill_streams(nothing), PermissionDenied, "streams", "operate");
     // A read that is refused changes nothing and is not put down.
     let before = audit(&proxy).len();
     let mut request = tonic::Request::new(GetRouteRequest::default());

@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{folder, speedctl, start, yaml};
+use super::{audit, folder, speedctl, start, yaml};
 use crate::harness::{
     Authority, Config, Ended, Proxy, SPEEDMIMI, Validity, eventually, refused, run, token_line, write_secret,
 };
@@ -93,7 +93,21 @@ fn tokens_are_read_again_on_reload_all_or_none() {
     assert_eq!(list(), Some(0), "the old tokens hold");
     let text = token_line("boss", "admin", "token-admin", "") + &token_line("new", "read", "token-new", "");
     write_secret(&proxy.path("tokens"), &text);
-    reload().assert_code(0);
+    let told = reload().assert_code(0);
+    for line in
+        ["- grpc.auth.tokens_file.operate: operate", "+ grpc.auth.tokens_file.new: read", "read again: grpc.auth"]
+    {
+        assert!(told.out.contains(line), "{line}: {told:#?}");
+    }
+    assert!(!told.out.contains("nothing changes"), "{told:#?}");
+    eventually("the audit log says it as well", || {
+        let lines = audit(&proxy);
+        let line = lines.iter().find(|line| line["result"] == "ok" && line["object"] == "configuration");
+        line.is_some_and(|line| {
+            let has = |key: &str, word: &str| line[key].as_str().is_some_and(|text| text.contains(word));
+            has("before", "tokens_file.operate=\"operate\"") && has("after", "tokens_file.new=\"read\"")
+        })
+    });
     let new = proxy.path("new");
     write_secret(&new, "token-new");
     let new = new.display().to_string();

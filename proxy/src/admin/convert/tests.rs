@@ -156,3 +156,14 @@ fn algorithms_have_the_names_of_the_file() {
         assert_eq!(written, algorithm.is_available().then(|| algorithm.as_str().into()));
     }
 }
+
+#[test]
+fn a_duration_is_read_or_refused_whatever_its_parts_are() {
+    for seconds in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX] {
+        for nanos in [i32::MIN, -1, 0, 999_999_999, 1_000_000_000, i32::MAX] {
+            let read = duration(prost_types::Duration { seconds, nanos });
+            assert_eq!(read.is_ok(), seconds >= 0 && nanos >= 0, "{seconds} s {nanos} ns: {read:?}");
+        }
+    }
+    assert_eq!(duration(prost_types::Duration { seconds: 1, nanos: 5 }), Ok(Duration::new(1, 5)));
+}

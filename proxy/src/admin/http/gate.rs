@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::access::{Face, NOWHERE, Peer, Unknown, browser};
 use crate::admin::gate::{Refusal, admit};
 use crate::control::Caller;
-use crate::control::audit::{self, Barred};
+use crate::control::audit::{self, Barred, Tried};
 
 /// Lets a request on, with its caller, or refuses it.
 pub(super) async fn pass(
@@ -30,13 +30,13 @@ pub(super) async fn pass(
     if !host.is_some_and(own) {
         let message = "Host must be an IP address, localhost, or a name of the certificate";
         let caller = Caller { from: peer.from.clone(), ..Caller::nobody() };
-        audit::barred(&caller, request.uri().path(), "", Barred::PermissionDenied, message);
+        audit::barred(&caller, request.uri().path(), Tried::default(), Barred::PermissionDenied, message);
         return Ok(refuse(StatusCode::MISDIRECTED_REQUEST, "HOST", message));
     }
     if let Err(refusal) = browser::check(request.method(), request.headers(), own) {
         let caller = Caller { from: peer.from.clone(), ..Caller::nobody() };
         let message = refusal.to_string();
-        audit::barred(&caller, request.uri().path(), "", Barred::PermissionDenied, &message);
+        audit::barred(&caller, request.uri().path(), Tried::default(), Barred::PermissionDenied, &message);
         return Ok(refuse(StatusCode::FORBIDDEN, "BROWSER", &message));
     }
     let matched = request.extensions().get::<MatchedPath>().cloned();

@@ -1,5 +1,6 @@
-//! Watches and drains as their callers see them.
+//! Watches as their callers see them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use speedmimi_proto::v1::watch_backends_response::Message;
@@ -8,6 +9,8 @@ use speedmimi_proto::v1::watch_events_response::Message as Happened;
 use tonic::Streaming;
 
 use super::*;
+use crate::control::Guard;
+use crate::control::feed::Step;
 
 impl Proxy {
     async fn watch(&self, watch: v1::WatchOptions) -> Streaming<v1::WatchBackendsResponse> {
@@ -15,21 +18,13 @@ impl Proxy {
         self.backends().watch_backends(request).await.expect("it begins").into_inner()
     }
 
-    async fn drain(
-        &self,
-        request: v1::DrainBackendRequest,
-    ) -> Result<Streaming<v1::DrainBackendResponse>, tonic::Status> {
-        let request = v1::DrainBackendRequest { backend_id: ONE.into(), ..request };
-        Ok(self.backends().drain_backend(request).await?.into_inner())
-    }
-
-    async fn enable(&self) {
+    pub(super) async fn enable(&self) {
         let enable = v1::EnableBackendRequest { backend_id: ONE.into(), ..Default::default() };
         self.backends().enable_backend(enable).await.expect("it exists");
     }
 }
 
-async fn next<T>(stream: &mut Streaming<T>) -> T {
+pub(super) async fn next<T>(stream: &mut Streaming<T>) -> T {
     stream.message().await.expect("the stream goes on").expect("it is not over")
 }
 
@@ -84,6 +79,147 @@ async fn a_resume_goes_on_where_it_was_left_and_at_another_process_begins_anew()
     }
     let up_to_date = next(&mut proxy.watch(resume(&instance, 4)).await).await;
     assert!(matches!(up_to_date.message, Some(Message::Heartbeat(_))) && up_to_date.revision == 4, "{up_to_date:?}");
+}
+
+#[tokio::test]
+async fn a_resume_that_missed_what_was_observed_begins_anew() {
+    let proxy = Proxy::start().await;
+    let first = next(&mut proxy.watch(v1::WatchOptions::default()).await).await;
+    let view = proxy.control.view();
+    let (store, known) = (&view.store, proxy.control.known(&view));
+    let cut = store.disconnect("default", ONE, false, &Guard::default()).expect("it exists");
+    let observe = || proxy.control.feed().push(&known, &[Step::new(store.clone(), cut.clone())]);
+    (0..1100).for_each(|_| observe());
+    let resume = v1::WatchOptions {
+        resume_revision: Some(first.revision),
+        resume_instance: first.instance,
+        ..v1::WatchOptions::default()
+    };
+    for options in [resume, v1::WatchOptions::default()] {
+        let mut watch = proxy.watch(options).await;
+        let begin = next(&mut watch).await;
+        assert!(matches!(begin.message, Some(Message::Resync(_))) && begin.revision == 1, "{begin:?}");
+        // It goes on from there, and does not begin anew again and again.
+        observe();
+        assert_eq!(said(&next(&mut watch).await), (1, v1::WatchEventType::Updated, Some(0)));
+    }
+}
+
+/// Every backend as `ListBackends` shows it, without what events leave out.
+async fn listed(proxy: &Proxy) -> BTreeMap<String, v1::BackendEntry> {
+    let list = proxy.backends().list_backends(v1::ListBackendsRequest::default()).await.expect("valid").into_inner();
+    let shown = list.backends.into_iter().map(|mut entry| {
+        if let Some(drain) = entry.status.as_mut().and_then(|status| status.drain.as_mut()) {
+            (drain.phase, drain.remaining) = (0, 0);
+            drain.detail.clear();
+        }
+        held(entry)
+    });
+    shown.collect()
+}
+
+/// A backend by its name. When the last check ended is told with the next event, so that it counts only whether one did.
+fn held(mut entry: v1::BackendEntry) -> (String, v1::BackendEntry) {
+    if let Some(at) = entry.status.as_mut().and_then(|status| status.health_checked_at.as_mut()) {
+        *at = prost_types::Timestamp::default();
+    }
+    (name(&entry), entry)
+}
+
+fn name(entry: &v1::BackendEntry) -> String {
+    format!("{}/{}", entry.upstream, entry.backend.as_ref().expect("what is configured").id)
+}
+
+#[tokio::test]
+async fn folded_events_are_what_is_listed_with_all_that_they_carry() {
+    let proxy = Proxy::start().await;
+    let mut watch = proxy.watch(v1::WatchOptions::default()).await;
+    let mut folded = BTreeMap::new();
+    for step in 0..7 {
+        let mut backends = proxy.backends();
+        match step {
+            0 => {}
+            1 => {
+                let backend = v1::Backend {
+                    id: "new".into(),
+                    host: Some("localhost".into()),
+                    port: Some(83),
+                    labels: Some(v1::Labels { entries: [("zone".to_owned(), "a".to_owned())].into() }),
+                    health_check: Some(v1::HealthCheck::default()),
+                    ..v1::Backend::default()
+                };
+                let request = v1::AddBackendRequest { backend: Some(backend), ..Default::default() };
+                backends.add_backend(request).await.map(drop).expect("valid");
+            }
+            // The second one changes who did it and when, and nothing else.
+            2 | 3 => {
+                let request = v1::DisconnectBackendRequest { backend_id: ONE.into(), ..Default::default() };
+                backends.disconnect_backend(request).await.map(drop).expect("it exists");
+            }
+            4 => {
+                let request = v1::DrainBackendRequest {
+                    backend_id: "127.0.0.1:82".into(),
+                    deadline: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
+                    ..Default::default()
+                };
+                backends.drain_backend(request).await.map(drop).expect("it exists");
+            }
+            5 => proxy.enable().await,
+            _ => {
+                let request = v1::RemoveBackendRequest { backend_id: "127.0.0.1:82".into(), ..Default::default() };
+                backends.remove_backend(request).await.map(drop).expect("it exists");
+            }
+        }
+        // The check of the new backend finds something some time.
+        while folded != listed(&proxy).await {
+            let message = next(&mut watch).await;
+            match message.message.expect("it says something") {
+                Message::Resync(all) => folded = all.backends.into_iter().map(held).collect(),
+                Message::Events(events) => {
+                    for event in events.events {
+                        let (name, entry) = held(event.backend.clone().expect("which backend"));
+                        match event.r#type() {
+                            v1::WatchEventType::Removed => folded.remove(&name),
+                            _ => folded.insert(name, entry),
+                        };
+                    }
+                }
+                Message::Heartbeat(_) => panic!("step {step}: {folded:#?} is not {:#?}", listed(&proxy).await),
+            }
+        }
+    }
+    let known = folded["default/new"].status.as_ref().expect("what is observed");
+    assert!(!known.addresses.is_empty(), "{known:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_waited_for() {
+    let proxy = Proxy::start().await;
+    let instance = next(&mut proxy.watch(v1::WatchOptions::default()).await).await.instance;
+    let watch = async |upstream: &str, id: &str, resume: Option<u64>| {
+        let options = v1::WatchOptions {
+            resume_revision: resume,
+            resume_instance: instance.clone(),
+            ..v1::WatchOptions::default()
+        };
+        let request =
+            v1::WatchBackendsRequest { upstream: upstream.into(), backend_id: id.into(), watch: Some(options) };
+        proxy.backends().watch_backends(request).await
+    };
+    for (upstream, id, reason, known) in [
+        ("nope", "", "UPSTREAM_NOT_FOUND", "default"),
+        ("nope", ONE, "UPSTREAM_NOT_FOUND", "default"),
+        ("", "nope", "BACKEND_NOT_FOUND", ONE),
+        ("default", "nope", "BACKEND_NOT_FOUND", ONE),
+    ] {
+        let refused = watch(upstream, id, None).await.expect_err("it is not there");
+        assert_eq!(refused.code(), Code::NotFound);
+        assert!(refused.message().contains(known), "{refused:?}");
+        assert_eq!(refused.get_error_details().error_info().expect("a reason").reason, reason);
+        // It may have been there at that revision, and come back.
+        assert!(watch(upstream, id, Some(1)).await.is_ok());
+    }
+    assert!(watch("default", "", None).await.is_ok() && watch("", ONE, None).await.is_ok());
 }
 
 #[tokio::test]
@@ -228,117 +364,4 @@ async fn places_for_watchers_are_bounded_and_come_back() {
     while proxy.backends().watch_backends(v1::WatchBackendsRequest::default()).await.is_err() {
         tokio::task::yield_now().await;
     }
-}
-
-#[tokio::test]
-async fn a_drain_closes_the_gate_tells_what_is_left_and_ends() {
-    let proxy = Proxy::start().await;
-    let state = proxy.live.find_backend("default", ONE).expect("there");
-    state.slots.try_acquire().expect("it is free");
-    let request = v1::DrainBackendRequest { then: v1::DrainThen::Disable.into(), ..Default::default() };
-    let mut drain = proxy.drain(request.clone()).await.expect("it begins");
-    let first = next(&mut drain).await;
-    assert_eq!((first.revision, first.phase(), first.remaining), (2, v1::DrainPhase::Draining, 1));
-    assert!(state.slots.is_closed() && !first.attached);
-    let shown = proxy.get(ONE).await.expect("there").status.expect("set");
-    assert_eq!((shown.admin_state(), shown.revision), (v1::AdminState::Draining, 2));
-    for again in [request, v1::DrainBackendRequest::default()] {
-        let mut looking_on = proxy.drain(again).await.expect("it looks on");
-        assert!(next(&mut looking_on).await.attached);
-    }
-    let other = v1::DrainBackendRequest { then: v1::DrainThen::Remove.into(), ..Default::default() };
-    let refused = proxy.drain(other).await.expect_err("it drains otherwise");
-    assert_eq!(refused.get_error_details().error_info().expect("a reason").reason, "DRAINING");
-    state.slots.release();
-    let last = loop {
-        let message = next(&mut drain).await;
-        if message.phase() != v1::DrainPhase::Draining {
-            break message;
-        }
-    };
-    assert_eq!((last.phase(), last.remaining, last.revision), (v1::DrainPhase::Drained, 0, 3));
-    assert!(drain.message().await.expect("it ended well").is_none());
-    let entry = proxy.get(ONE).await.expect("there");
-    assert_eq!(entry.status.map(|status| status.admin_state), Some(v1::AdminState::Disabled.into()));
-    assert_eq!(entry.backend.and_then(|backend| backend.active), Some(false));
-}
-
-#[tokio::test]
-async fn enable_cancels_a_drain_and_disable_and_remove_take_its_place() {
-    for (ended, phase) in [(0, v1::DrainPhase::Cancelled), (1, v1::DrainPhase::Disabled), (2, v1::DrainPhase::Removed)]
-    {
-        let proxy = Proxy::start().await;
-        let state = proxy.live.find_backend("default", ONE).expect("there");
-        state.slots.try_acquire().expect("it is free");
-        let mut drain = proxy.drain(v1::DrainBackendRequest::default()).await.expect("it begins");
-        match ended {
-            0 => proxy.enable().await,
-            1 => {
-                let disable = v1::DisableBackendRequest { backend_id: ONE.into(), ..Default::default() };
-                proxy.backends().disable_backend(disable).await.expect("it exists");
-            }
-            _ => {
-                let remove = v1::RemoveBackendRequest { backend_id: ONE.into(), force: true, ..Default::default() };
-                proxy.backends().remove_backend(remove).await.expect("it exists");
-            }
-        }
-        let mut last = next(&mut drain).await;
-        while let Some(message) = drain.message().await.expect("it ends well") {
-            last = message;
-        }
-        assert_eq!((last.phase(), last.remaining, last.revision), (phase, 1, 3));
-        assert_eq!(state.slots.is_closed(), ended != 0);
-    }
-}
-
-#[tokio::test]
-async fn a_drain_with_nothing_in_flight_is_over_at_once_and_stays_so() {
-    let proxy = Proxy::start().await;
-    let validate = v1::DrainBackendRequest {
-        options: Some(v1::MutationOptions { validate_only: true, ..Default::default() }),
-        ..Default::default()
-    };
-    let mut tried = proxy.drain(validate).await.expect("it could begin");
-    assert_eq!(next(&mut tried).await.phase(), v1::DrainPhase::Validated);
-    for attached in [false, true] {
-        let mut drain = proxy.drain(v1::DrainBackendRequest::default()).await.expect("it begins");
-        let mut last = next(&mut drain).await;
-        while let Some(message) = drain.message().await.expect("it ends well") {
-            last = message;
-        }
-        assert_eq!((last.phase(), last.attached, last.revision), (v1::DrainPhase::Drained, attached, 2));
-        let status = proxy.get(ONE).await.expect("there").status.expect("set");
-        assert_eq!(status.admin_state(), v1::AdminState::Draining);
-    }
-    proxy.enable().await;
-    assert_eq!(proxy.get(ONE).await.expect("there").status.expect("set").admin_state(), v1::AdminState::Enabled);
-    let conflict = v1::DrainBackendRequest {
-        options: Some(v1::MutationOptions { expected_revision: Some(1), ..Default::default() }),
-        ..Default::default()
-    };
-    assert_eq!(proxy.drain(conflict).await.expect_err("it is at 3").code(), Code::Aborted);
-}
-
-#[tokio::test]
-async fn at_a_deadline_that_keeps_a_drain_is_overdue_and_ends_with_the_last() {
-    let proxy = Proxy::start().await;
-    let state = proxy.live.find_backend("default", ONE).expect("there");
-    state.slots.try_acquire().expect("it is free");
-    let request = v1::DrainBackendRequest {
-        deadline: Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 }),
-        then: v1::DrainThen::Remove.into(),
-        ..Default::default()
-    };
-    let mut drain = proxy.drain(request).await.expect("it begins");
-    while next(&mut drain).await.phase() != v1::DrainPhase::Overdue {}
-    assert_eq!(state.slots.in_flight(), 1, "it goes on");
-    state.slots.release();
-    let mut last = v1::DrainPhase::Unspecified;
-    while let Some(message) = drain.message().await.expect("it ends well") {
-        last = message.phase();
-    }
-    assert_eq!(last, v1::DrainPhase::Drained);
-    assert_eq!(proxy.get(ONE).await.expect_err("it is gone").code(), Code::NotFound);
-    let close = v1::DrainBackendRequest { on_deadline: v1::DrainDeadline::Close.into(), ..Default::default() };
-    assert_eq!(proxy.drain(close).await.expect_err("when?").code(), Code::InvalidArgument);
 }

@@ -25,8 +25,22 @@ pub(in crate::admin) fn watch(
     let upstream = if upstream.is_empty() && !backend_id.is_empty() { "default".to_owned() } else { upstream };
     if !upstream.is_empty() {
         caller::may(by, &upstream)?;
+        // What is gone since is told to whoever goes on.
+        if !begin.goes_on() {
+            there(control, by, &upstream, &backend_id)?;
+        }
     }
     run(control, by, begin, Wanted { upstream, backend_id, own: by.scope.clone() })
+}
+
+/// Refuses to wait for what is not there.
+fn there(control: &Control, by: &Caller, upstream: &str, id: &str) -> Result<(), Status> {
+    let store = &control.view().store;
+    caller::sees(store, by, upstream)?;
+    match id {
+        "" => entry::upstream::find(store, upstream).map(drop),
+        id => entry::find(store, upstream, id).map(drop),
+    }
 }
 
 /// The backends that are wanted; empty is all.
@@ -80,16 +94,17 @@ impl Teller for Wanted {
 
     fn part(&self, control: &Control, view: &View, from: usize) -> (Self::Message, Option<usize>) {
         let groups = view.store.config().upstreams.iter();
-        let all = groups.flat_map(|(name, group)| group.backends.iter().map(move |backend| (name, backend)));
-        let mut wanted = all.enumerate().skip(from).filter(|(_, (name, backend))| self.wants(name, &backend.id));
+        let all = groups.flat_map(|(name, group)| group.backends.iter().enumerate().map(move |one| (name, one)));
+        let mut wanted = all.enumerate().skip(from).filter(|(_, (name, (_, backend)))| self.wants(name, &backend.id));
+        let known = control.known(view);
         let mut part = v1::BackendResync { begin: from == 0, ..v1::BackendResync::default() };
         let (mut bytes, mut next) = (0, None);
-        for (at, (name, backend)) in wanted.by_ref() {
+        for (at, (name, (place, backend))) in wanted.by_ref() {
             if bytes > PART {
                 next = Some(at);
                 break;
             }
-            let entry = entry::seen(&Seen::of(&view.store, control.live(), name, backend));
+            let entry = entry::seen(&Seen::of(&known, &view.store, name, backend, place));
             bytes += entry.encoded_len();
             part.backends.push(entry);
         }

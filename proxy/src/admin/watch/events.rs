@@ -40,11 +40,11 @@ pub(in crate::admin) fn watch(
     let place = place(control, by)?;
     Ok(Stream::run(place, |outlet| async move {
         let happened = watched.feed().events();
-        let mut watch = Watch { next: 0, happened, outlet, control: watched, request, own, silence };
+        let mut watch = Watch { next: 0, told: 0, happened, outlet, control: watched, request, own, silence };
         match watch.follow().await {
             Ok(never) => match never {},
             Err(Over::Left) => None,
-            Err(Over::Slow) => Some(status::slow_watcher("resume_sequence", watch.next.saturating_sub(1))),
+            Err(Over::Slow) => Some(status::slow_watcher("resume_sequence", watch.told)),
             Err(Over::Gone(status)) => Some(status),
         }
     }))
@@ -53,6 +53,8 @@ pub(in crate::admin) fn watch(
 struct Watch {
     /// Number of the event that comes next.
     next: u64,
+    /// Number of the last event that the watcher has, or did not want.
+    told: u64,
     happened: watch::Receiver<u64>,
     outlet: Outlet<v1::WatchEventsResponse>,
     control: Control,
@@ -69,11 +71,12 @@ impl Watch {
         let resume = self.request.resume_sequence.map(|last| last.saturating_add(1));
         let mine = self.request.resume_instance == self.control.feed().instance();
         match resume.filter(|next| mine && (first..=now).contains(next)) {
-            Some(next) => self.next = next,
+            Some(next) => (self.next, self.told) = (next, next - 1),
             None => {
                 self.next = first.max(now.saturating_sub(self.request.recent.into()));
                 let begins = self.message(Message::Resync(v1::EventResync {}));
                 self.send(begins).await?;
+                self.told = self.next - 1;
             }
         }
         let mut quiet = Instant::now() + self.silence;
@@ -87,6 +90,8 @@ impl Watch {
                         self.send(message).await?;
                         quiet = Instant::now() + self.silence;
                     }
+                    // Not before: what is not taken has to be told again.
+                    self.told = event.sequence;
                 }
                 Ok(None) => {
                     if quiet <= Instant::now() {

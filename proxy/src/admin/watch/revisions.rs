@@ -56,6 +56,11 @@ impl Begin {
         let resume = resume_revision.map(|revision| (revision, resume_instance));
         Self { resume, heartbeat: heartbeat("watch.heartbeat", given, violations) }
     }
+
+    /// Whether it goes on from a revision, if that can be.
+    pub(super) fn goes_on(&self) -> bool {
+        self.resume.is_some()
+    }
 }
 
 /// Runs a watch.

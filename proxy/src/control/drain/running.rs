@@ -285,6 +285,8 @@ impl One {
         };
         self.progress.send_modify(|progress| {
             progress.phase = phase;
+            // Of a try that did not come to anything.
+            progress.detail.clear();
             progress.remaining = self.state.as_ref().map_or(0, |state| state.slots.in_flight());
             progress.revision = match store.revision_of(&Object::backend(&name.0, &name.1)) {
                 0 => store.revision(),
@@ -299,4 +301,34 @@ impl One {
 fn deadline(drain: &Drain) -> Option<Instant> {
     let left = drain.deadline_at?.saturating_sub(crate::control::journal::now());
     Instant::now().checked_add(Duration::from_micros(left))
+}
+
+#[cfg(test)]
+mod tests {
+    use speedmimi_model::Config;
+
+    use super::*;
+    use crate::control::drain::Plan;
+
+    #[tokio::test]
+    async fn a_drain_that_ends_well_says_nothing_of_the_try_before() {
+        let guard = Guard::default();
+        let store = Store::new(Config::for_backends([("127.0.0.1".into(), 81)]));
+        let (draining, _) = store.drain("default", "127.0.0.1:81", &Plan::default(), &guard, 1).expect("valid");
+        let (commands, _waiting) = mpsc::channel(1);
+        let mut running = Running::new(commands.downgrade(), Feed::new(1), Arc::default());
+        let live = Live::new(1);
+        for phase in [DrainPhase::Draining, DrainPhase::Failed] {
+            running.follow(&draining, &live);
+            let progress = running.watch("default", "127.0.0.1:81").expect("it drains");
+            let (_, one) = running.drains.iter().next().expect("one");
+            one.progress.send_modify(|progress| {
+                (progress.phase, progress.detail) = (phase, "the disk is full".to_owned());
+            });
+            let disable = Change::set(Object::backend("default", "127.0.0.1:81"), "active", false);
+            running.follow(&draining.change(&disable, &guard, 1).expect("valid").0, &live);
+            let last = progress.borrow().clone();
+            assert_eq!((last.phase, &*last.detail), (DrainPhase::Disabled, ""));
+        }
+    }
 }

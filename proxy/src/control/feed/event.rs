@@ -132,6 +132,10 @@ pub(in crate::control) fn reload(result: &Result<Done, Refused>, by: &Arc<str>, 
     match result {
         Ok(done) => {
             let mut text = format!("configuration reloaded: {} keys differ", done.differences.len());
+            let others = done.renewed.as_ref().map_or(0, |renewed| renewed.changes.len());
+            if others > 0 {
+                text.push_str(&format!(", and {others} tokens or certificates of management"));
+            }
             let conflicts = done.summary.as_ref().map(|summary| summary.conflicts.as_slice()).unwrap_or_default();
             for conflict in conflicts {
                 text.push_str("; ");

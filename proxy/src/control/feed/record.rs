@@ -1,13 +1,12 @@
 //! From two states to the record of what lies between them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use speedmimi_model::{Backend, Difference, Object};
+use speedmimi_model::{Difference, Object};
 
-use super::{Became, Record, Seen, Touched};
+use super::{Became, Known, Record, Seen, Touched};
 use crate::control::store::Store;
-use crate::live::{Health, Live};
 
 /// Objects in a record, at most; above it, watchers have to look at everything anew.
 const OBJECTS: usize = 64;
@@ -17,7 +16,7 @@ const BYTES: usize = 64 << 10;
 const EACH: usize = 256;
 
 /// The record of one revision.
-pub(super) fn of(before: &Store, after: &Store, differences: &Arc<[Difference]>, live: &Live) -> Record {
+pub(super) fn of(before: &Store, after: &Store, differences: &Arc<[Difference]>, known: &Known<'_>) -> Record {
     let made = after.made();
     let record =
         |what| Record::Revision { revision: after.revision(), by: made.by.clone(), at: SystemTime::now(), what };
@@ -29,7 +28,7 @@ pub(super) fn of(before: &Store, after: &Store, differences: &Arc<[Difference]>,
     let backends = objects.iter().filter_map(|(object, became)| match object {
         Object::Backend { upstream, id } => {
             let backend = after.config().backend(upstream, id)?;
-            Some((*became, Seen::of(after, live, upstream, backend)))
+            Some((*became, Seen::of(known, after, upstream, backend, 0)))
         }
         _ => None,
     });
@@ -56,6 +55,15 @@ impl Record {
         }
     }
 
+    /// The first revision that only those have who saw it. What is observed comes after its revision, so that whoever has
+    /// that one alone may not have seen it.
+    pub(super) fn missed_before(&self) -> u64 {
+        match self {
+            Self::Revision { revision, .. } => *revision,
+            Self::Observed { revision, .. } => revision + 1,
+        }
+    }
+
     /// What it costs to keep, near enough.
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -77,29 +85,5 @@ impl Touched {
             .iter()
             .map(|difference| EACH + 2 * difference.path.len() + value(&difference.old) + value(&difference.new));
         objects + backends + differences.sum::<usize>()
-    }
-}
-
-impl Seen {
-    /// A backend of a state as it is now.
-    pub fn of(store: &Store, live: &Live, upstream: &str, backend: &Arc<Backend>) -> Self {
-        let state = live.find_backend(upstream, &backend.id);
-        let now = live.origin.elapsed().as_millis() as u64;
-        let left = state.as_ref().and_then(|state| state.passive.until().checked_sub(now)).filter(|&left| left > 0);
-        Self {
-            upstream: upstream.to_owned(),
-            backend: backend.clone(),
-            admin: store.admin_of(upstream, backend),
-            health: state.map_or(Health::Unknown, |state| state.health()),
-            ejected_until: left.map(|left| SystemTime::now() + Duration::from_millis(left)),
-            revision: store.revision_of(&Object::backend(upstream, &backend.id)),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let Backend { id, name, host, labels, health_check, .. } = &*self.backend;
-        let labels: usize = labels.iter().map(|(key, value)| 64 + key.len() + value.len()).sum();
-        let check = health_check.as_ref().map_or(0, |check| EACH + check.path.len());
-        EACH + self.upstream.len() + id.len() + name.as_ref().map_or(0, String::len) + host.len() + labels + check
     }
 }

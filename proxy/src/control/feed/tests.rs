@@ -4,7 +4,11 @@ use speedmimi_model::{Change, Config};
 
 use super::*;
 use crate::control::Guard;
-use crate::control::drain::{OnDeadline, Plan, Then};
+use crate::control::drain::{Board, OnDeadline, Plan, Then};
+use crate::control::store::Admin;
+use crate::health::Findings;
+use crate::live::Live;
+use crate::snapshot::Addresses;
 
 fn store() -> Store {
     Store::new(Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]))
@@ -16,7 +20,15 @@ fn max_conn(store: &Store, max_conn: i32) -> Store {
 }
 
 fn push(feed: &Feed, before: &Store, after: &Store) {
-    feed.push(&Live::new(1), &[Step::new(before.clone(), after.clone())]);
+    push_all(feed, &[Step::new(before.clone(), after.clone())]);
+}
+
+fn push_all(feed: &Feed, steps: &[Step]) {
+    let live = Live::new(1);
+    let config = steps.last().expect("one at least").after.config();
+    let snapshot = Snapshot::compile(config, 1, &live, &Addresses::default(), 100);
+    let (findings, kept_out) = (Findings::default(), Board::default());
+    feed.push(&Known { live: &live, snapshot: &snapshot, findings: &findings, kept_out: &kept_out }, steps);
 }
 
 #[test]
@@ -26,7 +38,7 @@ fn each_revision_is_one_record_and_a_batch_keeps_their_order() {
     let two = max_conn(&one, 5);
     let three = max_conn(&two, 6);
     let steps = [(&one, &two), (&two, &three)].map(|(before, after)| Step::new(before.clone(), after.clone()));
-    feed.push(&Live::new(1), &steps);
+    push_all(&feed, &steps);
     let revisions: Vec<u64> =
         (0..2).map(|number| feed.record(number).expect("kept").expect("there").revision()).collect();
     assert_eq!(revisions, [2, 3]);
@@ -48,6 +60,22 @@ fn whoever_is_behind_the_ring_has_to_begin_anew() {
 }
 
 #[test]
+fn whoever_may_have_missed_what_was_observed_has_to_begin_anew() {
+    let feed = Feed::new(1);
+    let one = store();
+    let cut = one.disconnect("default", "127.0.0.1:81", false, &Guard::default()).expect("it exists");
+    for _ in 0..CHANGES.0 {
+        push(&feed, &one, &cut);
+    }
+    assert_eq!(feed.since(1), Some(0), "all of it is kept");
+    push(&feed, &one, &cut);
+    assert_eq!(feed.since(1), None, "one was dropped, which revision 1 says nothing of");
+    let two = max_conn(&cut, 5);
+    push(&feed, &cut, &two);
+    assert_eq!((feed.since(1), feed.since(2)), (None, Some(2)), "a revision later, all before was seen");
+}
+
+#[test]
 fn a_change_of_very_many_objects_is_told_as_too_much() {
     let feed = Feed::new(1);
     let before = store();
@@ -57,6 +85,26 @@ fn a_change_of_very_many_objects_is_told_as_too_much() {
     let record = feed.record(0).expect("kept").expect("there");
     assert!(matches!(*record, Record::Revision { what: None, .. }), "{record:?}");
     assert!(record.bytes() < 1024);
+}
+
+#[test]
+fn a_backend_whose_name_leads_elsewhere_now_is_told() {
+    let feed = Feed::new(1);
+    let store = Store::new(Config::for_backends([("one".into(), 81), ("two".into(), 82)]));
+    let live = Live::new(1);
+    let leads = |one: &str| {
+        let mut addresses = Addresses::default();
+        addresses.insert("one".into(), 81, [one.parse().expect("an address")].into());
+        Snapshot::compile(store.config(), 1, &live, &addresses, 100)
+    };
+    let (before, after) = (leads("192.0.2.1:81"), leads("192.0.2.2:81"));
+    let (findings, kept_out) = (Findings::default(), Board::default());
+    let known = Known { live: &live, snapshot: &after, findings: &findings, kept_out: &kept_out };
+    feed.moved(&known, &store, &before);
+    let record = feed.record(0).expect("kept").expect("there");
+    let Record::Observed { revision: 1, seen } = &*record else { panic!("{record:?}") };
+    assert_eq!((seen.backend.host.as_str(), &*seen.addresses), ("one", &["192.0.2.2:81".parse().expect("one")][..]));
+    assert!(matches!(feed.record(1), Ok(None)), "the other one leads nowhere, as before");
 }
 
 #[test]

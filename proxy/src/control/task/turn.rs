@@ -103,8 +103,13 @@ impl Controller {
             }
             return Vec::new();
         }
+        let cut_off = self.put_down(&planned);
         if !store.is(&self.store) {
             self.install(store, &steps).await;
+        }
+        let snapshot = self.snapshot();
+        for (upstream, id) in cut_off {
+            self.shared.feed.see(&self.shared.known(&snapshot), &self.store, upstream, id);
         }
         for (backend, place) in cut {
             // The gate is closed by now: what is cut does not come back.
@@ -119,6 +124,23 @@ impl Controller {
             self.conclude(ask, outcome);
         }
         Vec::new()
+    }
+
+    /// Puts down who cuts backends off, before watchers are told of it. Gives back those that were cut off before, of
+    /// which no step tells.
+    fn put_down<'a>(&self, planned: &'a [(Ask, Outcome)]) -> Vec<(&'a str, &'a str)> {
+        let mut before = Vec::new();
+        for (Ask { operation, guard, .. }, outcome) in planned {
+            let Operation::Disconnect { upstream, id, .. } = operation else { continue };
+            let Outcome::New(result, _) = outcome else { continue };
+            let Some(done) = result.as_ref().as_ref().ok().filter(|_| !guard.validate_only) else { continue };
+            let holds = |upstream: &str, id: &str| done.store.is_disconnected(upstream, id);
+            self.shared.kept_out.cut(upstream, id, &guard.by.who, holds);
+            if done.before.is_disconnected(upstream, id) {
+                before.push((&**upstream, &**id));
+            }
+        }
+        before
     }
 
     /// Says what became of an operation: to the log, and to whoever asked.
@@ -157,7 +179,6 @@ impl Controller {
         let (feed, by) = (&self.shared.feed, &guard.by.who);
         if let (Operation::Disconnect { upstream, id, .. }, Ok(done)) = (operation, result) {
             feed.happened(event::disconnect(upstream, id, by, done.cut, done.revision));
-            self.shared.kept_out.cut(upstream, id, by, |upstream, id| done.store.is_disconnected(upstream, id));
         }
         let Operation::Reload { secrets, .. } = operation else { return };
         self.shared.lifecycle.count_reload(result.is_ok());
@@ -212,7 +233,11 @@ impl Controller {
             let shown = if ask.guard.validate_only { &before } else { &store };
             let revision = revision(shown, object.as_ref());
             let cut = cut.map_or(0, |(_, count)| count);
-            Done { revision, object, before, store, differences, cut, summary, attached, progress: None }
+            let renewed = match &ask.operation {
+                Operation::Reload { secrets, .. } => secrets.clone(),
+                _ => None,
+            };
+            Done { revision, object, before, store, differences, cut, summary, renewed, attached, progress: None }
         });
         let written = call.filter(|_| outcome.as_ref().err().is_none_or(Refused::is_final)).map(|call| {
             let answer: Arc<[u8]> = (call.encode)(outcome.as_ref()).into();
