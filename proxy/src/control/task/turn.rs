@@ -159,6 +159,9 @@ impl Controller {
             feed.happened(event::disconnect(upstream, id, by, done.cut, done.revision));
             self.shared.kept_out.cut(upstream, id, by, |upstream, id| done.store.is_disconnected(upstream, id));
         }
+        if let (Operation::Rollback(_), Ok(done)) = (operation, result) {
+            reload::tell_waiting(&done.store);
+        }
         let Operation::Reload { secrets, .. } = operation else { return };
         self.shared.lifecycle.count_reload(result.is_ok());
         feed.happened(event::reload(result, by, self.store.revision()));
