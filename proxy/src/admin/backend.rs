@@ -109,7 +109,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::AddBackendRequest>,
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("AddBackend", request, &mut violations);
         let v1::AddBackendRequest { upstream, backend, .. } = request;
@@ -125,7 +125,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::UpdateBackendRequest>,
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateBackend", request, &mut violations);
         let v1::UpdateBackendRequest { upstream, backend, update_mask, .. } = request;
@@ -142,7 +142,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::RemoveBackendRequest>,
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mut mutation, request) = Mutation::open("RemoveBackend", request, &mut violations);
         let v1::RemoveBackendRequest { upstream, backend_id, force, .. } = request;
@@ -157,7 +157,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::EnableBackendRequest>,
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("EnableBackend", request, &mut violations);
         let object = named(&request.upstream, &request.backend_id, &mut violations);
@@ -170,7 +170,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisableBackendRequest>,
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisableBackend", request, &mut violations);
         let object = named(&request.upstream, &request.backend_id, &mut violations);
@@ -183,7 +183,7 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DisconnectBackendRequest>,
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisconnectBackend", request, &mut violations);
         let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, .. } = request;
@@ -204,7 +204,10 @@ impl BackendService for Backends {
         &self,
         request: Request<v1::DrainBackendRequest>,
     ) -> Result<Response<Self::DrainBackendStream>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        match request.get_ref().watch_only {
+            true => caller::on(&self.0, &request, &request.get_ref().upstream)?,
+            false => caller::over(&request, &request.get_ref().upstream)?,
+        };
         drain::drain(&self.0, request).await.map(Response::new)
     }
 

@@ -16,13 +16,20 @@ pub(super) fn of<T>(request: &Request<T>) -> Caller {
 /// Who makes a call that names an upstream, empty for `default`; refused unless the upstream is one of the caller's,
 /// in the same words whether it exists or not.
 pub(super) fn on<T>(control: &Control, request: &Request<T>, upstream: &str) -> Result<Caller, Status> {
-    let caller = of(request);
+    let caller = over(request, upstream)?;
     let upstream = convert::upstream_name(upstream);
-    may(&caller, upstream)?;
     // What there is beside the caller's own is not told, as it is where nobody is limited.
     if caller.scope.is_limited() && !control.view().store.config().upstreams.contains_key(upstream) {
         return Err(status::not_found(Kind::Upstream, upstream, known(control, &caller)));
     }
+    Ok(caller)
+}
+
+/// Who makes a call that is to change an upstream, empty for `default`, or something in it; refused unless the upstream
+/// is one of the caller's. Whether it is there is found out when the turn of the call has come.
+pub(super) fn over<T>(request: &Request<T>, upstream: &str) -> Result<Caller, Status> {
+    let caller = of(request);
+    may(&caller, convert::upstream_name(upstream))?;
     Ok(caller)
 }
 

@@ -22,6 +22,7 @@ use crate::worker::mailbox::Mailboxes;
 
 mod config;
 mod groups;
+mod stale;
 mod watches;
 
 struct Proxy {

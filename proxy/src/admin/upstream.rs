@@ -77,7 +77,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::UpdateUpstreamRequest>,
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
-        caller::on(&self.0, &request, named(&request.get_ref().upstream))?;
+        caller::over(&request, named(&request.get_ref().upstream))?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateUpstream", request, &mut violations);
         let v1::UpdateUpstreamRequest { upstream, update_mask, .. } = request;
@@ -97,7 +97,7 @@ impl UpstreamService for Upstreams {
         &self,
         request: Request<v1::RemoveUpstreamRequest>,
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
-        caller::on(&self.0, &request, &request.get_ref().upstream)?;
+        caller::over(&request, &request.get_ref().upstream)?;
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("RemoveUpstream", request, &mut violations);
         let v1::RemoveUpstreamRequest { upstream: name, force, .. } = request;

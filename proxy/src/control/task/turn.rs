@@ -257,8 +257,12 @@ impl Controller {
         let guard = &ask.guard;
         match &ask.operation {
             Operation::Change(change) => self.change(change, ask, store),
-            Operation::Plan(plan) => self.change(&plan.decide(store.layers())?, ask, store),
+            Operation::Plan(plan) => {
+                let decided = plan.decide(store.layers()).map_err(|refused| store.conflict_or(refused, guard))?;
+                self.change(&decided, ask, store)
+            }
             Operation::Rollback(revision) => {
+                store.check(None, guard)?;
                 let Earlier { overlay, draining } = self.earlier(store, *revision).await?;
                 Ok(Planned::of(store.restore(overlay, draining, guard, journal::now())?, None))
             }
