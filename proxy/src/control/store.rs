@@ -137,6 +137,16 @@ impl Store {
         if exists { self.revisions.get(object).copied().unwrap_or(FIRST_REVISION) } else { 0 }
     }
 
+    /// This store as a try of it is shown, that was made from the other: nothing has another revision than it has
+    /// there, for the next one is not this change's before it is made; what is not there yet is at 0.
+    pub(super) fn tried(&self, before: &Self) -> Self {
+        let mut revisions = before.revisions.clone();
+        for object in self.touched().iter().filter(|object| before.revision_of(object) == 0) {
+            Arc::make_mut(&mut revisions).insert(object.clone(), 0);
+        }
+        Self { revision: before.revision, revisions, made: before.made.clone(), ..self.clone() }
+    }
+
     /// Whether nothing at all was changed between the two.
     pub(super) fn is(&self, other: &Self) -> bool {
         let same_file = std::ptr::eq(self.layers.file(), other.layers.file());

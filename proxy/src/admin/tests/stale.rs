@@ -1,9 +1,14 @@
-//! Whoever expects another revision is told so before anything else that the change would be refused for.
+//! Whoever expects another revision is told so before anything else that the change would be refused for; and what a
+//! try answers is what there is to expect.
 
 use super::*;
 
 fn at(revision: u64) -> Option<v1::MutationOptions> {
     Some(v1::MutationOptions { expected_revision: Some(revision), ..Default::default() })
+}
+
+fn only() -> Option<v1::MutationOptions> {
+    Some(v1::MutationOptions { validate_only: true, ..Default::default() })
 }
 
 /// The revision that a loser is told.
@@ -98,4 +103,62 @@ async fn changes_of_the_whole_are_compared_first() {
     }
     assert_eq!(code(config.clear_overlay(clear("backends.default.n", "", None)).await), Code::NotFound);
     assert_eq!(code(config.clear_overlay(clear("backends.default.n", "", at(0))).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_try_answers_with_the_revisions_that_there_are() {
+    let proxy = Proxy::start().await;
+    proxy.add_upstream("api").await.expect("valid");
+    proxy.add_route("all", "/", "default").await.expect("valid");
+    proxy.max_conn(ONE, 5, v1::MutationOptions::default()).await.expect("valid");
+    let entry = |entry: Option<v1::BackendEntry>| entry.and_then(|entry| entry.status).map(|status| status.revision);
+    let backend = || v1::Backend { id: ONE.into(), max_conn: Some(6), ..Default::default() };
+    let request = v1::UpdateBackendRequest { backend: Some(backend()), options: only(), ..Default::default() };
+    let tried = proxy.backends().update_backend(request).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, entry(tried.backend)), (4, Some(4)));
+    let request = v1::RemoveBackendRequest { backend_id: ONE.into(), options: only(), ..Default::default() };
+    let tried = proxy.backends().remove_backend(request).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, entry(tried.backend)), (4, Some(4)));
+    let request = v1::DisableBackendRequest { backend_id: ONE.into(), options: only(), ..Default::default() };
+    let tried = proxy.backends().disable_backend(request).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, entry(tried.backend)), (4, Some(4)));
+    let new = v1::Backend { host: Some("h".into()), port: Some(1), ..Default::default() };
+    let request = v1::AddBackendRequest { backend: Some(new), options: only(), ..Default::default() };
+    let tried = proxy.backends().add_backend(request).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, entry(tried.backend)), (0, Some(0)), "it is not there yet");
+
+    let route = v1::Route { name: "all".into(), path: Some("/a".into()), ..Default::default() };
+    let request = v1::UpdateRouteRequest { route: Some(route.clone()), options: only(), ..Default::default() };
+    let tried = Box::pin(proxy.routes().update_route(request)).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, tried.route.map(|route| route.revision)), (3, Some(3)));
+    let route = v1::Route { name: "new".into(), upstream: Some("api".into()), ..route };
+    let request = v1::AddRouteRequest { route: Some(route), options: only(), ..Default::default() };
+    let tried = Box::pin(proxy.routes().add_route(request)).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, tried.route.map(|route| route.revision)), (0, Some(0)));
+
+    let status = |entry: Option<v1::UpstreamEntry>| entry.and_then(|entry| entry.status).map(|status| status.revision);
+    let upstream = |name: &str| Some(v1::Upstream { name: name.into(), load_balancer: Some(1), ..Default::default() });
+    let request = v1::UpdateUpstreamRequest { upstream: upstream("api"), options: only(), ..Default::default() };
+    let tried = proxy.upstreams().update_upstream(request).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, status(tried.upstream)), (2, Some(2)));
+    let request = v1::AddUpstreamRequest { upstream: upstream("new"), options: only() };
+    let tried = proxy.upstreams().add_upstream(request).await.expect("valid").into_inner();
+    assert_eq!((tried.revision, status(tried.upstream)), (0, Some(0)));
+
+    // Nothing of that happened, and what is answered is what the change itself has to expect.
+    let request = v1::UpdateBackendRequest { backend: Some(backend()), options: at(4), ..Default::default() };
+    let done = proxy.backends().update_backend(request).await.expect("it is at 4").into_inner();
+    assert_eq!((done.revision, entry(done.backend)), (5, Some(5)));
+}
+
+#[tokio::test]
+async fn a_disconnect_answers_with_the_revision_in_force() {
+    let proxy = Proxy::start().await;
+    proxy.max_conn("127.0.0.1:82", 5, v1::MutationOptions::default()).await.expect("valid");
+    for options in [only(), None] {
+        let request = v1::DisconnectBackendRequest { backend_id: ONE.into(), options, ..Default::default() };
+        let done = proxy.backends().disconnect_backend(request).await.expect("it is there").into_inner();
+        let own = done.backend.and_then(|entry| entry.status).map(|status| status.revision);
+        assert_eq!((done.revision, own), (2, Some(1)), "its own is what it was");
+    }
 }

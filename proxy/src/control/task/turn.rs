@@ -212,8 +212,13 @@ impl Controller {
                 draft.steps.push(step);
                 draft.store = store.clone();
             }
-            let shown = if ask.guard.validate_only { &before } else { &store };
-            let revision = revision(shown, object.as_ref());
+            let store = if ask.guard.validate_only { store.tried(&before) } else { store };
+            let revision = match (&ask.operation, &object) {
+                (Operation::Disconnect { .. }, _) | (_, None) => store.revision(),
+                // What would be added is nowhere yet.
+                (_, Some(object)) if ask.guard.validate_only => before.revision_of(object),
+                (_, Some(object)) => revision(&store, object),
+            };
             let cut = cut.map_or(0, |(_, count)| count);
             Done { revision, object, before, store, differences, cut, summary, attached, progress: None }
         });
@@ -321,7 +326,9 @@ fn repeat(call: &Call, fingerprint: u64, answer: Arc<[u8]>) -> Result<Answer, Re
 }
 
 /// The revision of an object, or of everything where it is not there.
-fn revision(store: &Store, object: Option<&Object>) -> u64 {
-    let own = object.map(|object| store.revision_of(object)).filter(|&revision| revision > 0);
-    own.unwrap_or(store.revision())
+fn revision(store: &Store, object: &Object) -> u64 {
+    match store.revision_of(object) {
+        0 => store.revision(),
+        own => own,
+    }
 }
