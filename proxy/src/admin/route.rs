@@ -49,7 +49,7 @@ impl RouteService for Routes {
         // One that leads elsewhere, and one that is not there, are the same to a caller with limits.
         let own = |route: &Route| caller.scope.has(&route.upstream);
         if caller.scope.is_limited() && !view.store.config().routes.get(&name).is_some_and(own) {
-            return Err(caller::not_its_own(&caller, &name));
+            return Err(caller::leads_elsewhere(&caller, &Object::Route(name).to_string()));
         }
         let sight = Sight::of(&caller);
         let route = entry::entry(&view.store, &name, entry::find(&view.store, &name)?, sight);
@@ -128,7 +128,7 @@ impl RouteService for Routes {
             Err(status) => status.code() == Code::NotFound,
         };
         if by.scope.is_limited() && hidden {
-            return Err(caller::not_its_own(&by, "this request"));
+            return Err(caller::leads_elsewhere(&by, "this request"));
         }
         answer.map(Response::new)
     }

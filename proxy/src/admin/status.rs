@@ -158,6 +158,7 @@ pub(super) fn denied(denied: &Denied) -> Status {
     let needed = match &denied.needed {
         Needed::Role(role) => role.to_string(),
         Needed::Upstream(name) => format!("upstream {name}"),
+        Needed::UpstreamOf(what) => format!("an upstream that {what} leads to"),
         Needed::Everything => "every upstream".to_owned(),
         Needed::Nothing => "nobody may".to_owned(),
     };

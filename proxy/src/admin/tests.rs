@@ -22,6 +22,7 @@ use crate::worker::mailbox::Mailboxes;
 
 mod config;
 mod groups;
+mod limits;
 mod stale;
 mod watches;
 
@@ -30,6 +31,7 @@ struct Proxy {
     uri: String,
     lifecycle: Arc<Lifecycle>,
     live: Arc<Live>,
+    control: Control,
     _faces: Faces,
 }
 
@@ -63,7 +65,7 @@ impl Proxy {
         let faces = start_within(call, Some(endpoint), None, &control, facts, &access).await.expect("it starts");
         lifecycle.enter(Phase::Serving);
         let channel = tonic::transport::Endpoint::from_shared(uri.clone()).expect("a URI").connect().await;
-        Self { channel: channel.expect("it listens"), uri, lifecycle, live, _faces: faces }
+        Self { channel: channel.expect("it listens"), uri, lifecycle, live, control, _faces: faces }
     }
 
     fn backends(&self) -> BackendServiceClient<Channel> {
