@@ -39,7 +39,7 @@ pub enum Change {
     Apply(Box<Config>),
     /// Takes back what was changed through the API.
     Clear(Selector),
-    /// Goes back to an earlier overlay.
+    /// Goes back to an earlier overlay. What fits nothing in the file of today is kept without effect.
     Restore(Box<Overlay>),
 }
 

@@ -40,6 +40,19 @@ impl Object {
         Self::Backend { upstream: upstream.into(), id: id.into() }
     }
 
+    /// The one that is called so among its kind, as [`Object::name`] says it; names have no slash.
+    pub fn named(kind: Kind, name: &str) -> Self {
+        match kind {
+            Kind::Backend => {
+                let (upstream, id) = name.split_once('/').unwrap_or(("", name));
+                Self::backend(upstream, id)
+            }
+            Kind::Upstream => Self::Upstream(name.to_owned()),
+            Kind::Route => Self::Route(name.to_owned()),
+            Kind::Section => Self::Section(name.to_owned()),
+        }
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         match self {

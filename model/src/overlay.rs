@@ -162,11 +162,12 @@ impl Overlay {
         self.entries.retain(|_, entry| entry.parked.is_none());
     }
 
-    /// This overlay as a change lays it over the place of another: what that one has too keeps its origin.
+    /// This overlay as a change lays it over the place of another: what that one has too, in force or not, keeps its
+    /// origin.
     pub(crate) fn signed(&self, current: &Self, origin: &Origin) -> Self {
         let mut signed = self.clone();
         for (object, entry) in &mut signed.entries {
-            let known = current.live(object);
+            let known = current.entry(object);
             let entry = Arc::make_mut(entry);
             for (field, held) in &mut entry.fields {
                 let same = known.and_then(|known| known.fields.get(field)).filter(|known| known.value == held.value);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::apply::no_restart;
-use super::{Layers, build};
+use super::{Layers, build, waiting};
 use crate::change::{ChangeError, Violation};
 use crate::config::Config;
 use crate::object::Object;
@@ -69,12 +69,28 @@ impl Layers {
         self.over(overlay)
     }
 
-    /// Goes back to an earlier overlay. What is in force already keeps its origin.
+    /// Goes back to an earlier overlay. What is in force already keeps its origin. The file may be another one since
+    /// then: an entry that fits nothing in it is kept without effect, and what waited then is tried again, as at a
+    /// reload. Refused is what would leave all together not valid.
     pub(super) fn restore(&self, earlier: &Overlay, origin: &Origin) -> Result<(Self, Vec<Object>), ChangeError> {
-        let overlay = earlier.signed(&self.overlay, origin);
-        let (layers, touched) = self.over(overlay)?;
-        let overlay = build::tidy(&layers.overlay, &layers.file, &layers.effective);
-        Ok((Self { overlay, ..layers }, touched))
+        let mut overlay = earlier.signed(&self.overlay, origin);
+        let config = loop {
+            let (config, problems) = build::build(&self.file, &overlay);
+            if problems.is_empty() {
+                break config;
+            }
+            if let Some(problem) = problems.iter().find(|problem| problem.shared) {
+                return Err(ChangeError::Unroutable(problem.told()));
+            }
+            for problem in &problems {
+                waiting::park(&mut overlay, &problem.object, problem);
+            }
+        };
+        let effective = waiting::retry(&self.file, &mut overlay, config);
+        no_restart(&self.effective, &effective)?;
+        let overlay = build::tidy(&overlay, &self.file, &effective);
+        let touched = self.effective.changed_objects(&effective);
+        Ok((Self { file: self.file.clone(), overlay, effective: Arc::new(effective) }, touched))
     }
 
     /// The layers with another overlay; it fits whole or not at all.

@@ -26,8 +26,10 @@ pub struct Denied {
 pub enum Needed {
     /// A role.
     Role(Role),
-    /// This upstream, or what leads to one, among its own.
+    /// This upstream among its own.
     Upstream(String),
+    /// An upstream among its own that this leads to, as people call it: `route main`.
+    UpstreamOf(String),
     /// No limit to some upstreams.
     Everything,
     /// Nobody could: it is not in the table, or comes later.
@@ -43,6 +45,7 @@ impl fmt::Display for Denied {
             Needed::Upstream(name) => {
                 write!(formatter, "{method}: {name:?} is not within the upstreams of this caller")
             }
+            Needed::UpstreamOf(what) => write!(formatter, "{method}: {what} leads to no upstream of this caller"),
             Needed::Everything => {
                 write!(formatter, "{method} is about everything; this caller is limited to some upstreams")
             }

@@ -111,13 +111,13 @@ impl BackendService for Backends {
     ) -> Result<Response<v1::AddBackendResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("AddBackend", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let v1::AddBackendRequest { upstream, backend, .. } = request;
         let backend = backend.unwrap_or_default();
         let object = Object::backend(convert::upstream_name(&upstream), &backend.id);
         let fields = convert::backend::fields(backend, &mut violations);
-        violations.check()?;
         let change = Change::Add { object, fields };
+        violations.check_with(&self.0, &change)?;
         self.change(mutation, change, |revision, backend| v1::AddBackendResponse { revision, backend }).await
     }
 
@@ -127,14 +127,14 @@ impl BackendService for Backends {
     ) -> Result<Response<v1::UpdateBackendResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateBackend", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let v1::UpdateBackendRequest { upstream, backend, update_mask, .. } = request;
         let backend = backend.unwrap_or_default();
         let id = convert::needed("backend.id", &backend.id, &mut violations);
         let object = Object::backend(convert::upstream_name(&upstream), id);
         let fields = convert::backend::edits(backend, update_mask, &mut violations);
-        violations.check()?;
         let change = Change::Update { object, fields };
+        violations.check_with(&self.0, &change)?;
         self.change(mutation, change, |revision, backend| v1::UpdateBackendResponse { revision, backend }).await
     }
 
@@ -144,7 +144,7 @@ impl BackendService for Backends {
     ) -> Result<Response<v1::RemoveBackendResponse>, Status> {
         let mut violations = Violations::default();
         let (mut mutation, request) = Mutation::open("RemoveBackend", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let v1::RemoveBackendRequest { upstream, backend_id, force, .. } = request;
         let object = named(&upstream, &backend_id, &mut violations);
         violations.check()?;
@@ -159,7 +159,7 @@ impl BackendService for Backends {
     ) -> Result<Response<v1::EnableBackendResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("EnableBackend", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let object = named(&request.upstream, &request.backend_id, &mut violations);
         violations.check()?;
         let change = Change::set(object, "active", true);
@@ -172,7 +172,7 @@ impl BackendService for Backends {
     ) -> Result<Response<v1::DisableBackendResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisableBackend", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let object = named(&request.upstream, &request.backend_id, &mut violations);
         violations.check()?;
         let change = Change::set(object, "active", false);
@@ -185,7 +185,7 @@ impl BackendService for Backends {
     ) -> Result<Response<v1::DisconnectBackendResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("DisconnectBackend", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let v1::DisconnectBackendRequest { upstream, backend_id, keep_enabled, .. } = request;
         named(&upstream, &backend_id, &mut violations);
         violations.check()?;

@@ -37,10 +37,19 @@ pub(super) fn may(caller: &Caller, upstream: &str) -> Result<(), Status> {
     authorise(caller, caller.asks, Some(upstream)).map_err(|denied| refuse(caller, &denied))
 }
 
-/// What a caller with limits is told of a thing that is not its own, or not there at all.
-pub(super) fn not_its_own(caller: &Caller, name: &str) -> Status {
-    let needed = Needed::Upstream(name.to_owned());
-    refuse(caller, &Denied { verb: caller.asks.to_owned(), had: caller.role, needed })
+/// What a caller with limits is told of a thing that leads to no upstream of its own, or is not there at all. `what`: as
+/// people call it.
+pub(super) fn leads_elsewhere(caller: &Caller, what: &str) -> Status {
+    refuse(caller, &denied(caller, Needed::UpstreamOf(what.to_owned())))
+}
+
+/// What a caller with limits is told where it asks for what is about everything.
+pub(super) fn limited(caller: &Caller) -> Status {
+    refuse(caller, &denied(caller, Needed::Everything))
+}
+
+fn denied(caller: &Caller, needed: Needed) -> Denied {
+    Denied { verb: caller.asks.to_owned(), had: caller.role, needed }
 }
 
 /// What a caller that sees nothing is told where something is not found: not what there is instead.
@@ -52,7 +61,7 @@ pub(super) fn unseen(caller: &Caller, status: Status) -> Status {
 }
 
 fn refuse(caller: &Caller, denied: &Denied) -> Status {
-    let object = if let Needed::Upstream(name) = &denied.needed { name } else { "" };
+    let object = if let Needed::Upstream(name) | Needed::UpstreamOf(name) = &denied.needed { name } else { "" };
     let tried = Tried { object, ..Tried::default() };
     audit::barred(caller, caller.asks, tried, Barred::PermissionDenied, &denied.to_string());
     status::denied(denied)

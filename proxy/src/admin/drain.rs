@@ -31,7 +31,7 @@ pub(super) async fn drain(
     }
     let mut violations = Violations::default();
     let (mutation, request) = Mutation::open("DrainBackend", request, &mut violations);
-    mutation.reaches(control, &request.upstream)?;
+    mutation.reaches(&request.upstream)?;
     let id = convert::needed("backend_id", &request.backend_id, &mut violations).to_owned();
     let plan = plan(&request, &mut violations);
     violations.check()?;

@@ -13,9 +13,10 @@ use super::status::{self, Violations};
 use super::{caller, convert};
 use crate::access::authorise;
 use crate::control::audit::{self, Deed};
-use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused};
+use crate::control::{Answer, Call, Caller, Control, Done, Guard, Operation, Refused, Scope};
 
 mod asks;
+mod limits;
 
 use asks::Asks;
 
@@ -50,14 +51,13 @@ impl Mutation {
     }
 
     /// Refuses an upstream that is none of the caller's, empty for `default`, in the same words whether it exists or
-    /// not. The call was opened before, so that the audit log knows what was refused.
-    pub(super) fn reaches(&self, control: &Control, upstream: &str) -> Result<(), Status> {
-        let upstream = convert::upstream_name(upstream);
-        self.may(upstream)?;
-        caller::sees(&control.view().store, &self.guard.by, upstream)
+    /// not: whether it is there is found out when the turn of the call has come. The call was opened before, so that the
+    /// audit log knows what was refused.
+    pub(super) fn reaches(&self, upstream: &str) -> Result<(), Status> {
+        self.may(convert::upstream_name(upstream))
     }
 
-    /// The same of an upstream that need not be there.
+    /// The same of an upstream that has its name.
     pub(super) fn may(&self, upstream: &str) -> Result<(), Status> {
         let by = &self.guard.by;
         authorise(by, by.asks, Some(upstream)).map_err(|denied| {
@@ -105,10 +105,10 @@ impl Mutation {
         operation: Operation,
         respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
     ) -> Result<Response<R>, Status> {
-        let attempt = self.attempt.clone();
+        let (attempt, scope) = (self.attempt.clone(), self.guard.by.scope.clone());
         let (guard, call, respond) = self.split(control, respond);
         let answer = control.perform(operation, guard, call).await;
-        read(control, answer, &*respond, &attempt)
+        read(control, answer, &*respond, &attempt, &scope)
     }
 
     /// Reads the file again, and answers like [`Mutation::perform`].
@@ -117,10 +117,10 @@ impl Mutation {
         control: &Control,
         respond: impl Fn(&Control, &Done) -> Result<R, Status> + Send + Sync + 'static,
     ) -> Result<Response<R>, Status> {
-        let attempt = self.attempt.clone();
+        let (attempt, scope) = (self.attempt.clone(), self.guard.by.scope.clone());
         let (guard, call, respond) = self.split(control, respond);
         let answer = control.reload(guard, call).await;
-        read(control, answer, &*respond, &attempt)
+        read(control, answer, &*respond, &attempt, &scope)
     }
 
     /// Does what makes no revision and is not kept: a repeat is answered as the first call was, all the same, and one
@@ -154,7 +154,8 @@ impl Mutation {
         if let Some(call) = call.clone()
             && let Some(known) = control.recall(call).await.map_err(|error| status::refused(&error))?
         {
-            return read(control, Ok(known), &|_, _| Err(Status::internal("an answer that was not written")), &attempt);
+            let never = |_: &Control, _: &Done| Err(Status::internal("an answer that was not written"));
+            return read(control, Ok(known), &never, &attempt, &guard.by.scope);
         }
         let (answer, deed) =
             work.await.map_or_else(|refused| (Err(refused), None), |(done, deed)| (Ok(done), Some(deed)));
@@ -176,9 +177,11 @@ impl Mutation {
     ) -> (Guard, Option<Call>, Arc<Respond<R>>) {
         let respond: Arc<Respond<R>> = Arc::new(respond);
         let call = self.named.map(|(request_id, fingerprint)| {
-            let (control, respond) = (control.clone(), respond.clone());
+            let (control, respond, scope) = (control.clone(), respond.clone(), self.guard.by.scope.clone());
             let encode = move |outcome: Result<&Done, &Refused>| {
-                write(&outcome.map_err(status::refused).and_then(|done| respond(&control, done)))
+                write(
+                    &outcome.map_err(|refused| limits::told(refused, &scope)).and_then(|done| respond(&control, done)),
+                )
             };
             Call { request_id, fingerprint, encode: Arc::new(encode) }
         });
@@ -193,12 +196,13 @@ fn read<R: Message + Default + 'static>(
     answer: Result<Answer, Refused>,
     respond: &Respond<R>,
     attempt: &Attempt,
+    scope: &Scope,
 ) -> Result<Response<R>, Status> {
     // It was asked, and has said what came of it; unless it is no longer there.
     if !matches!(answer, Err(Refused::Stopping)) {
         attempt.is_told();
     }
-    match answer.map_err(|error| status::refused(&error))? {
+    match answer.map_err(|refused| limits::told(&refused, scope))? {
         Answer::Done(done) => respond(control, &done).map(Response::new),
         Answer::Written(bytes) => parse(&bytes).map(Response::new),
     }

@@ -49,7 +49,7 @@ impl RouteService for Routes {
         // One that leads elsewhere, and one that is not there, are the same to a caller with limits.
         let own = |route: &Route| caller.scope.has(&route.upstream);
         if caller.scope.is_limited() && !view.store.config().routes.get(&name).is_some_and(own) {
-            return Err(caller::not_its_own(&caller, &name));
+            return Err(caller::leads_elsewhere(&caller, &Object::Route(name).to_string()));
         }
         let sight = Sight::of(&caller);
         let route = entry::entry(&view.store, &name, entry::find(&view.store, &name)?, sight);
@@ -64,8 +64,8 @@ impl RouteService for Routes {
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
         let fields = convert::route::fields(route, &mut violations);
-        violations.check()?;
         let change = Change::Add { object: Object::Route(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
             Ok(v1::AddRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name, sight)?) })
@@ -83,8 +83,8 @@ impl RouteService for Routes {
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
         let fields = convert::route::edits(route, update_mask, &mut violations);
-        violations.check()?;
         let change = Change::Update { object: Object::Route(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
             Ok(v1::UpdateRouteResponse {
@@ -128,7 +128,7 @@ impl RouteService for Routes {
             Err(status) => status.code() == Code::NotFound,
         };
         if by.scope.is_limited() && hidden {
-            return Err(caller::not_its_own(&by, "this request"));
+            return Err(caller::leads_elsewhere(&by, "this request"));
         }
         answer.map(Response::new)
     }

@@ -28,6 +28,9 @@ mod config;
 mod drains;
 mod durations;
 mod groups;
+mod limits;
+mod stale;
+mod violations;
 mod watches;
 
 struct Proxy {

@@ -63,8 +63,8 @@ impl UpstreamService for Upstreams {
         let upstream = upstream.unwrap_or_default();
         let name = convert::needed("upstream.name", &upstream.name, &mut violations).to_owned();
         let fields = convert::upstream::fields(upstream, &mut violations);
-        violations.check()?;
         let change = Change::Add { object: Object::Upstream(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let respond = move |control: &Control, done: &Done| {
             let upstream = Some(entry::named(control, &done.store, &name)?);
             Ok(v1::AddUpstreamResponse { revision: done.revision, upstream })
@@ -78,13 +78,13 @@ impl UpstreamService for Upstreams {
     ) -> Result<Response<v1::UpdateUpstreamResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("UpdateUpstream", request, &mut violations);
-        mutation.reaches(&self.0, named(&request.upstream))?;
+        mutation.reaches(named(&request.upstream))?;
         let v1::UpdateUpstreamRequest { upstream, update_mask, .. } = request;
         let upstream = upstream.unwrap_or_default();
         let name = convert::upstream_name(&upstream.name).to_owned();
         let fields = convert::upstream::edits(upstream, update_mask, &mut violations);
-        violations.check()?;
         let change = Change::Update { object: Object::Upstream(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let respond = move |control: &Control, done: &Done| {
             let upstream = Some(entry::named(control, &done.store, &name)?);
             Ok(v1::UpdateUpstreamResponse { revision: done.revision, upstream })
@@ -98,7 +98,7 @@ impl UpstreamService for Upstreams {
     ) -> Result<Response<v1::RemoveUpstreamResponse>, Status> {
         let mut violations = Violations::default();
         let (mutation, request) = Mutation::open("RemoveUpstream", request, &mut violations);
-        mutation.reaches(&self.0, &request.upstream)?;
+        mutation.reaches(&request.upstream)?;
         let v1::RemoveUpstreamRequest { upstream: name, force, .. } = request;
         convert::needed("upstream", &name, &mut violations);
         violations.check()?;

@@ -79,14 +79,15 @@ impl fmt::Debug for Plan {
 /// What an operation did; with `validate_only`, what it would do.
 #[derive(Debug, Clone)]
 pub struct Done {
-    /// Revision of the object that was changed, or of the whole where there is none, or none any more. With
-    /// `validate_only`, the one it has.
+    /// Revision of the object that was changed, or of the whole where there is none, or none any more; a disconnect
+    /// makes none, so that it is that of the whole. With `validate_only`, the one that it has, which is 0 for what is
+    /// not there.
     pub revision: u64,
     /// What was changed; an added backend has its id here. None: everything.
     pub object: Option<Object>,
     /// The state that the change was made to.
     pub before: Store,
-    /// The state that shows the change.
+    /// The state that shows the change; with `validate_only`, at the revisions that there are without it.
     pub store: Store,
     /// What it made of the configuration, key by key.
     pub differences: Arc<[Difference]>,

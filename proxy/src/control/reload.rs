@@ -7,6 +7,7 @@ use speedmimi_model::Config;
 
 use super::audit;
 use super::error::LoadError;
+use super::store::Store;
 use super::{Answer, Call, Control, Guard, Operation, Refused, feed};
 
 impl Control {
@@ -76,6 +77,19 @@ pub(super) fn tell(revision: u64, conflicts: &[String]) {
     }
     if let Some(more) = conflicts.len().checked_sub(TOLD).filter(|more| *more > 0) {
         tracing::warn!(revision, more, "the file contradicts more of what was changed through the API");
+    }
+}
+
+/// Logs what was brought back from an earlier revision and fits nothing in the file.
+pub(super) fn tell_waiting(store: &Store) {
+    let revision = store.revision();
+    let entries = store.layers().overlay().entries();
+    let waiting: Vec<_> = entries.filter_map(|(object, entry)| Some((object, entry.parked.as_ref()?))).collect();
+    for (object, why) in waiting.iter().take(TOLD) {
+        tracing::warn!(revision, %object, why, "what was changed through the API has no effect now");
+    }
+    if let Some(more) = waiting.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        tracing::warn!(revision, more, "more of what was changed through the API has no effect now");
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use speedmimi_model::{
-    Backend, Change, Config, Difference, Edit, Layers, Object, Origin, ReloadSummary, Selector, diff_of,
+    Backend, Change, ChangeError, Config, Difference, Edit, Layers, Object, Origin, ReloadSummary, Selector, diff_of,
 };
 
 use super::caller::Caller;
@@ -137,6 +137,16 @@ impl Store {
         if exists { self.revisions.get(object).copied().unwrap_or(FIRST_REVISION) } else { 0 }
     }
 
+    /// This store as a try of it is shown, that was made from the other: nothing has another revision than it has
+    /// there, for the next one is not this change's before it is made; what is not there yet is at 0.
+    pub(super) fn tried(&self, before: &Self) -> Self {
+        let mut revisions = before.revisions.clone();
+        for object in self.touched().iter().filter(|object| before.revision_of(object) == 0) {
+            Arc::make_mut(&mut revisions).insert(object.clone(), 0);
+        }
+        Self { revision: before.revision, revisions, made: before.made.clone(), ..self.clone() }
+    }
+
     /// Whether nothing at all was changed between the two.
     pub(super) fn is(&self, other: &Self) -> bool {
         let same_file = std::ptr::eq(self.layers.file(), other.layers.file());
@@ -188,11 +198,13 @@ impl Store {
     /// stays where everything was so already. `at`: when, in microseconds since 1970.
     pub fn change(&self, change: &Change, guard: &Guard, at: u64) -> Result<(Self, Option<Object>), Refused> {
         let named = named(change);
-        if let Some(object) = named.as_ref().filter(|object| self.revision_of(object) > 0) {
-            self.check(Some(object), guard)?;
+        // One that gets its name later is compared once it has it.
+        if named.is_some() || !matches!(change, Change::Add { .. }) {
+            self.check(named.as_ref(), guard)?;
         }
         let origin = Origin { who: guard.by.who.to_string(), at, revision: self.revision + 1 };
-        let (layers, touched) = self.layers.apply(change, &origin)?;
+        let (layers, touched) =
+            self.layers.apply(change, &origin).map_err(|error| self.conflict_or(error.into(), guard))?;
         let added = matches!(change, Change::Add { .. }).then(|| touched.first().cloned()).flatten();
         let object = named.or(added);
         self.check(object.as_ref(), guard)?;
@@ -210,9 +222,9 @@ impl Store {
     /// The store after a backend was cut off, which makes no revision.
     pub fn disconnect(&self, upstream: &str, id: &str, keep_enabled: bool, guard: &Guard) -> Result<Self, Refused> {
         let object = Object::backend(upstream, id);
+        self.check(Some(&object), guard)?;
         // The same words as for any other change to a backend that is not there.
         self.layers.existing(&object)?;
-        self.check(Some(&object), guard)?;
         let mut next = self.clone();
         if !keep_enabled {
             Arc::make_mut(&mut next.disconnected).insert((upstream.to_owned(), id.to_owned()));
@@ -235,7 +247,8 @@ impl Store {
         Ok((next, summary))
     }
 
-    fn check(&self, object: Option<&Object>, guard: &Guard) -> Result<(), Refused> {
+    /// Refuses unless an object, or everything, is at the revision that is expected.
+    pub(super) fn check(&self, object: Option<&Object>, guard: &Guard) -> Result<(), Refused> {
         let current = object.map_or(self.revision, |object| self.revision_of(object));
         match guard.expected_revision {
             Some(expected) if expected != current => {
@@ -243,6 +256,17 @@ impl Store {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A refusal of something by its name; where that is at another revision than expected, that goes before.
+    pub(super) fn conflict_or(&self, refused: Refused, guard: &Guard) -> Refused {
+        let object = match &refused {
+            Refused::Change(ChangeError::AlreadyExists { kind, id } | ChangeError::NotFound { kind, id, .. }) => {
+                Object::named(*kind, id)
+            }
+            _ => return refused,
+        };
+        self.check(Some(&object), guard).err().unwrap_or(refused)
     }
 
     /// A backend that is gone is not cut off when it comes back.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use speedmimi_model::{ChangeError, Kind, Layers, Object, Violation};
+use speedmimi_model::{ChangeError, Layers, Object, Violation};
 
 use super::source;
 use crate::control::Refused;
@@ -23,17 +23,28 @@ pub(super) fn find(layers: &Layers, name: &str) -> Result<Object, Refused> {
         }
         (None, _) => {
             let known = overlay.iter().map(source::path).collect();
-            Err(ChangeError::NotFound { kind: kind(name), id: name.to_owned(), known }.into())
+            let missing = missing(layers, name);
+            Err(ChangeError::NotFound { kind: missing.kind(), id: missing.name(), known }.into())
         }
     }
 }
 
-fn kind(name: &str) -> Kind {
+/// The object that a key would name, were it there.
+fn missing(layers: &Layers, name: &str) -> Object {
     match name.split_once('.') {
-        Some(("backends", _)) => Kind::Backend,
-        Some(("upstreams", _)) => Kind::Upstream,
-        Some(("routing", _)) => Kind::Route,
-        _ => Kind::Section,
+        Some(("backends", rest)) => {
+            let groups = layers.effective().upstreams.keys().chain(layers.file().upstreams.keys());
+            let id = |group: &String| Some((group.clone(), rest.strip_prefix(group)?.strip_prefix('.')?));
+            let known = groups.filter_map(id).max_by_key(|(group, _)| group.len());
+            let (upstream, id) = known.unwrap_or_else(|| {
+                let (upstream, id) = rest.split_once('.').unwrap_or((rest, ""));
+                (upstream.to_owned(), id)
+            });
+            Object::backend(upstream, id)
+        }
+        Some(("upstreams", rest)) => Object::Upstream(rest.to_owned()),
+        Some(("routing", rest)) => Object::Route(rest.to_owned()),
+        _ => Object::Section(name.to_owned()),
     }
 }
 
@@ -58,5 +69,8 @@ mod tests {
         assert_eq!(found("server"), Ok(Object::Section("server".into())));
         assert_eq!(found("backends.a.b.c"), Err(Code::InvalidArgument));
         assert_eq!(found("backends.a.nobody"), Err(Code::NotFound));
+        let missing = ["backends.a.b.d", "backends.c.d.e", "upstreams.c", "routing.c.d", "c"];
+        let named = missing.map(|name| super::missing(&layers, name).to_string());
+        assert_eq!(named, ["backend a.b/d", "backend c/d.e", "upstream c", "route c.d", "c"]);
     }
 }

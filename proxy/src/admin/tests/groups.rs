@@ -6,21 +6,26 @@ use speedmimi_proto::v1::upstream_service_client::UpstreamServiceClient;
 use super::*;
 
 impl Proxy {
-    fn upstreams(&self) -> UpstreamServiceClient<Channel> {
+    pub(super) fn upstreams(&self) -> UpstreamServiceClient<Channel> {
         UpstreamServiceClient::new(self.channel.clone())
     }
 
-    fn routes(&self) -> RouteServiceClient<Channel> {
+    pub(super) fn routes(&self) -> RouteServiceClient<Channel> {
         RouteServiceClient::new(self.channel.clone())
     }
 
-    async fn add_upstream(&self, name: &str) -> Result<v1::AddUpstreamResponse, tonic::Status> {
+    pub(super) async fn add_upstream(&self, name: &str) -> Result<v1::AddUpstreamResponse, tonic::Status> {
         let upstream = v1::Upstream { name: name.into(), ..Default::default() };
         let request = v1::AddUpstreamRequest { upstream: Some(upstream), ..Default::default() };
         Ok(self.upstreams().add_upstream(request).await?.into_inner())
     }
 
-    async fn add_route(&self, name: &str, path: &str, upstream: &str) -> Result<v1::AddRouteResponse, tonic::Status> {
+    pub(super) async fn add_route(
+        &self,
+        name: &str,
+        path: &str,
+        upstream: &str,
+    ) -> Result<v1::AddRouteResponse, tonic::Status> {
         let (path, upstream) = (Some(path.into()), Some(upstream.into()));
         let route = v1::Route { name: name.into(), path, upstream, ..Default::default() };
         let request = v1::AddRouteRequest { route: Some(route), ..Default::default() };
@@ -92,7 +97,7 @@ async fn faults_of_an_upstream_are_named_as_in_the_api() {
         let faults = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
         faults.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
     };
-    assert_eq!(faults(upstream.clone()).await, ["upstream.pool.idle_timeout"]);
+    assert_eq!(faults(upstream.clone()).await, ["upstream.pool.idle_timeout", "upstream.timeouts.connect"]);
     assert_eq!(faults(v1::Upstream { pool: None, ..upstream }).await, ["upstream.timeouts.connect"]);
     assert_eq!(faults(v1::Upstream::default()).await, ["upstream.name"]);
 }

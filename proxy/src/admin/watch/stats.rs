@@ -74,7 +74,7 @@ async fn follow(
 async fn look(control: &Control, by: &Caller, of: &asked::Of) -> Result<v1::WatchStatsResponse, Status> {
     let stats = Stats(control.clone());
     let figures = match of {
-        asked::Of::Server(_) if by.scope.is_limited() => return Err(caller::not_its_own(by, "server")),
+        asked::Of::Server(_) if by.scope.is_limited() => return Err(caller::limited(by)),
         asked::Of::Server(request) => {
             told::Of::Server(stats.get_server_stats(asking(by, *request)).await?.into_inner())
         }

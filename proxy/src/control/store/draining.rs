@@ -44,8 +44,8 @@ impl Store {
         at: u64,
     ) -> Result<(Self, bool), Refused> {
         let object = Object::backend(upstream, id);
-        self.layers.existing(&object)?;
         self.check(Some(&object), guard)?;
+        self.layers.existing(&object)?;
         match self.drain_of(upstream, id) {
             Some(running) if plan.means(running) => return Ok((self.clone(), true)),
             Some(running) if !plan.replace => {

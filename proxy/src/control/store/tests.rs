@@ -66,7 +66,9 @@ fn another_revision_than_expected_is_a_conflict_that_names_the_current_one() {
 fn what_does_not_exist_is_at_zero() {
     change(&store(), &add("c", 81), &expect(0)).expect("it does not exist");
     assert!(matches!(change(&store(), &add("c", 81), &expect(1)), Err(Refused::Conflict { current: 0, .. })));
-    let missing = change(&store(), &max_conn("c", 1), &expect(7));
+    let stale = change(&store(), &max_conn("c", 1), &expect(7));
+    assert!(matches!(stale, Err(Refused::Conflict { expected: 7, current: 0, .. })));
+    let missing = change(&store(), &max_conn("c", 1), &expect(0));
     assert!(matches!(missing, Err(Refused::Change(ChangeError::NotFound { .. }))));
 }
 

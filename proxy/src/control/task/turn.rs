@@ -180,6 +180,9 @@ impl Controller {
         if let (Operation::Disconnect { upstream, id, .. }, Ok(done)) = (operation, result) {
             feed.happened(event::disconnect(upstream, id, by, done.cut, done.revision));
         }
+        if let (Operation::Rollback(_), Ok(done)) = (operation, result) {
+            reload::tell_waiting(&done.store);
+        }
         let Operation::Reload { secrets, .. } = operation else { return };
         self.shared.lifecycle.count_reload(result.is_ok());
         feed.happened(event::reload(result, by, self.store.revision()));
@@ -230,8 +233,13 @@ impl Controller {
                 draft.steps.push(step);
                 draft.store = store.clone();
             }
-            let shown = if ask.guard.validate_only { &before } else { &store };
-            let revision = revision(shown, object.as_ref());
+            let store = if ask.guard.validate_only { store.tried(&before) } else { store };
+            let revision = match (&ask.operation, &object) {
+                (Operation::Disconnect { .. }, _) | (_, None) => store.revision(),
+                // What would be added is nowhere yet.
+                (_, Some(object)) if ask.guard.validate_only => before.revision_of(object),
+                (_, Some(object)) => revision(&store, object),
+            };
             let cut = cut.map_or(0, |(_, count)| count);
             let renewed = match &ask.operation {
                 Operation::Reload { secrets, .. } => secrets.clone(),
@@ -279,8 +287,12 @@ impl Controller {
         let guard = &ask.guard;
         match &ask.operation {
             Operation::Change(change) => self.change(change, ask, store),
-            Operation::Plan(plan) => self.change(&plan.decide(store.layers())?, ask, store),
+            Operation::Plan(plan) => {
+                let decided = plan.decide(store.layers()).map_err(|refused| store.conflict_or(refused, guard))?;
+                self.change(&decided, ask, store)
+            }
             Operation::Rollback(revision) => {
+                store.check(None, guard)?;
                 let Earlier { overlay, draining } = self.earlier(store, *revision).await?;
                 Ok(Planned::of(store.restore(overlay, draining, guard, journal::now())?, None))
             }
@@ -339,7 +351,9 @@ fn repeat(call: &Call, fingerprint: u64, answer: Arc<[u8]>) -> Result<Answer, Re
 }
 
 /// The revision of an object, or of everything where it is not there.
-fn revision(store: &Store, object: Option<&Object>) -> u64 {
-    let own = object.map(|object| store.revision_of(object)).filter(|&revision| revision > 0);
-    own.unwrap_or(store.revision())
+fn revision(store: &Store, object: &Object) -> u64 {
+    match store.revision_of(object) {
+        0 => store.revision(),
+        own => own,
+    }
 }
