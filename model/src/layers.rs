@@ -9,6 +9,7 @@ use crate::overlay::Overlay;
 
 mod apply;
 mod build;
+mod edit;
 mod explain;
 mod reload;
 mod waiting;

@@ -9,12 +9,10 @@ use super::{Layers, build};
 use crate::across;
 use crate::change::{Change, ChangeError, Edit, Selector, Violation};
 use crate::config::Config;
-use crate::fault::Fault;
 use crate::fields;
 use crate::object::{Kind, Object};
 use crate::overlay::{By, Entry, Origin, Overlay};
 use crate::parse;
-use crate::rules;
 use crate::write::blank;
 
 impl Layers {
@@ -46,16 +44,8 @@ impl Layers {
         if let Object::Backend { upstream, .. } = object {
             self.existing(&Object::Upstream(upstream.clone()))?;
         }
-        let mut document = Value::Object(serde_json::Map::new());
-        if let Object::Backend { id, .. } = object
-            && !id.is_empty()
-        {
-            fields::put(&mut document, "id", id.as_str().into());
-        }
-        let edits = fields.iter().map(|(field, value)| (field.clone(), Edit::Set(value.clone()))).collect();
-        self.edit(object, &mut document, &edits)?;
         let mut draft = Draft::of(self);
-        let named = parse::object(object, &document, &mut draft.config).map_err(invalid)?;
+        let named = self.begin(object, fields, &mut draft.config).map_err(ChangeError::Invalid)?;
         if self.effective.contains(&named) {
             return Err(ChangeError::AlreadyExists { kind: named.kind(), id: named.name() });
         }
@@ -77,10 +67,9 @@ impl Layers {
         origin: &Origin,
     ) -> Result<(Self, Vec<Object>), ChangeError> {
         self.existing(object)?;
-        let mut document = self.effective.part(object).unwrap_or_else(|| blank(object));
-        self.edit(object, &mut document, fields)?;
+        let document = self.effective.part(object).unwrap_or_else(|| blank(object));
         let mut draft = Draft::of(self);
-        parse::object(object, &document, &mut draft.config).map_err(invalid)?;
+        self.read(object, document, fields, &mut draft.config).map_err(ChangeError::Invalid)?;
         draft.overlay.settle(object, &self.file, &draft.config, &By { origin, adds: false });
         draft.finish([object.clone()])
     }
@@ -129,60 +118,6 @@ impl Layers {
         Ok(backends)
     }
 
-    /// Puts the fields of a change into the document of an object.
-    fn edit(&self, object: &Object, document: &mut Value, edits: &BTreeMap<String, Edit>) -> Result<(), ChangeError> {
-        let mut violations = Vec::new();
-        let mut wrong = |field: &str, description: String| {
-            violations.push(Violation { field: format!("{}.{field}", object.prefix()), description });
-        };
-        let known: Vec<&str> = fields::of(object).iter().map(|field| field.path.as_str()).collect();
-        for (field, edit) in edits {
-            let field = match (object, field.as_str()) {
-                (Object::Route(_), "host") if !edits.contains_key("hosts") => "hosts",
-                (_, field) => field,
-            };
-            if let Some(whole) = known.iter().find(|whole| is_below(field, whole)) {
-                wrong(field, format!("{whole} is replaced as a whole"));
-                continue;
-            }
-            let value = match edit {
-                Edit::Set(value) => {
-                    if let Object::Backend { id, .. } = object
-                        && field == "id"
-                        && value != id.as_str()
-                    {
-                        wrong(field, "an id cannot be changed; add the backend under the other one".into());
-                    }
-                    if let Some(rival) = fields::rival(object, field)
-                        && !value.is_null()
-                        && !matches!(edits.get(rival), Some(Edit::Set(value)) if !value.is_null())
-                    {
-                        fields::put(document, rival, Value::Null);
-                    }
-                    value.clone()
-                }
-                Edit::Reset if !known.iter().any(|known| *known == field || is_below(known, field)) => {
-                    wrong(field, rules::unknown("field", field, &known));
-                    continue;
-                }
-                Edit::Reset => {
-                    let base = self.file.part(object).unwrap_or_else(|| blank(object));
-                    let value = fields::get(&base, field).clone();
-                    if value.is_null()
-                        && ["backend.host", "backend.port", "route.upstream"]
-                            .contains(&&*format!("{}.{field}", object.prefix()))
-                    {
-                        let kind = object.kind();
-                        wrong(field, format!("has no value to go back to: the file does not have this {kind}; set it"));
-                    }
-                    value
-                }
-            };
-            fields::put(document, field, value);
-        }
-        if violations.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(violations)) }
-    }
-
     /// Refuses an object that is not there, and says what is there instead.
     pub fn existing(&self, object: &Object) -> Result<(), ChangeError> {
         let config = &self.effective;
@@ -202,11 +137,6 @@ impl Layers {
         };
         Err(ChangeError::NotFound { kind: object.kind(), id: object.name(), known })
     }
-}
-
-/// Whether a path leads into what stands at another.
-fn is_below(path: &str, other: &str) -> bool {
-    path.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The next layers while they are made.
@@ -276,9 +206,4 @@ fn check(config: &Config, changed: Option<&Object>) -> Result<(), ChangeError> {
 pub(super) fn no_restart(before: &Config, after: &Config) -> Result<(), ChangeError> {
     let fields = before.restart_differences(after);
     if fields.is_empty() { Ok(()) } else { Err(ChangeError::RestartNeeded { fields }) }
-}
-
-fn invalid(faults: Vec<Fault>) -> ChangeError {
-    let violations = faults.into_iter().map(|fault| Violation { field: fault.path, description: fault.message });
-    ChangeError::Invalid(violations.collect())
 }

@@ -116,8 +116,8 @@ impl BackendService for Backends {
         let backend = backend.unwrap_or_default();
         let object = Object::backend(convert::upstream_name(&upstream), &backend.id);
         let fields = convert::backend::fields(backend, &mut violations);
-        violations.check()?;
         let change = Change::Add { object, fields };
+        violations.check_with(&self.0, &change)?;
         self.change(mutation, change, |revision, backend| v1::AddBackendResponse { revision, backend }).await
     }
 
@@ -133,8 +133,8 @@ impl BackendService for Backends {
         let id = convert::needed("backend.id", &backend.id, &mut violations);
         let object = Object::backend(convert::upstream_name(&upstream), id);
         let fields = convert::backend::edits(backend, update_mask, &mut violations);
-        violations.check()?;
         let change = Change::Update { object, fields };
+        violations.check_with(&self.0, &change)?;
         self.change(mutation, change, |revision, backend| v1::UpdateBackendResponse { revision, backend }).await
     }
 

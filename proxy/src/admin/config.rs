@@ -9,7 +9,7 @@ use super::caller;
 use super::entry::source;
 use super::mutation::Mutation;
 use super::sight::Sight;
-use super::status::{self, Violations};
+use super::status::Violations;
 use super::watch::{self, Stream};
 use crate::control::{Control, Done, Operation, Plan};
 
@@ -68,11 +68,14 @@ impl ConfigService for Configuration {
         let mut violations = Violations::default();
         let (mutation, v1::ApplyConfigRequest { document, .. }) =
             Mutation::open("ApplyConfig", request, &mut violations);
-        violations.check()?;
         // A long document must not keep others waiting.
         let read = tokio::task::spawn_blocking(move || parse(DOCUMENT, &document)).await;
         let read = read.map_err(|_| Status::unavailable("the process is stopping"))?;
-        let config = read.map_err(|faults| status::faults(DOCUMENT, &faults))?;
+        let config = read.unwrap_or_else(|faults| {
+            violations.extend_with_faults(DOCUMENT, &faults);
+            Config::default()
+        });
+        violations.check()?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
             let differences = source::differences(&done.differences, sight);
@@ -123,7 +126,6 @@ impl ConfigService for Configuration {
         if object.is_empty() && !field.is_empty() {
             violations.push("object", "is needed where a field is named");
         }
-        violations.check()?;
         // Which object a name means depends on what there is.
         let plan = move |layers: &Layers| {
             let selector = if object.is_empty() {
@@ -134,6 +136,10 @@ impl ConfigService for Configuration {
             };
             Ok(Change::Clear(selector))
         };
+        if !violations.is_empty() {
+            let change = plan(self.0.view().store.layers()).unwrap_or(Change::Clear(Selector::All));
+            violations.check_with(&self.0, &change)?;
+        }
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
             let differences = source::differences(&done.differences, sight);

@@ -64,8 +64,8 @@ impl RouteService for Routes {
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
         let fields = convert::route::fields(route, &mut violations);
-        violations.check()?;
         let change = Change::Add { object: Object::Route(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
             Ok(v1::AddRouteResponse { revision: done.revision, route: Some(entry::named(&done.store, &name, sight)?) })
@@ -83,8 +83,8 @@ impl RouteService for Routes {
         let route = route.unwrap_or_default();
         let name = convert::needed("route.name", &route.name, &mut violations).to_owned();
         let fields = convert::route::edits(route, update_mask, &mut violations);
-        violations.check()?;
         let change = Change::Update { object: Object::Route(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let sight = mutation.sight();
         let respond = move |_: &Control, done: &Done| {
             Ok(v1::UpdateRouteResponse {

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use speedmimi_model::{ChangeError, Faults, Kind, Object, ReloadError, Violation};
+use speedmimi_model::{Change, ChangeError, Faults, Kind, Object, ReloadError, Violation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::entry::source;
 use crate::access::{Denied, Needed, Unknown};
-use crate::control::{LoadError, Refused, feed, streams};
+use crate::control::{Control, LoadError, Refused, feed, streams};
 
 /// Domain of every `ErrorInfo`.
 const DOMAIN: &str = "speedmimi.v1";
@@ -22,6 +22,35 @@ impl Violations {
     /// One more.
     pub(super) fn push(&mut self, field: &str, description: impl Into<String>) {
         self.0.push(Violation { field: field.into(), description: description.into() });
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// More of them, but for fields that are named already.
+    pub(super) fn extend(&mut self, found: Vec<Violation>) {
+        let known = self.0.len();
+        for violation in found {
+            if !self.0.iter().take(known).any(|one| one.field == violation.field) {
+                self.0.push(violation);
+            }
+        }
+    }
+
+    /// Those of a document that is not valid: every fault with its place.
+    pub(super) fn extend_with_faults(&mut self, name: &str, faults: &Faults) {
+        self.0.extend(places(name, faults));
+    }
+
+    /// Refuses when there are any, and then for what the model finds in the rest of the change as well, as far as it
+    /// could be read: one answer names every field.
+    pub(super) fn check_with(mut self, control: &Control, change: &Change) -> Result<(), Status> {
+        if !self.is_empty() {
+            self.extend(control.view().store.layers().violations(change));
+        }
+        self.check()
     }
 
     /// Refuses when there are any.
@@ -40,11 +69,6 @@ fn invalid_in(violations: &[Violation], mut details: ErrorDetails) -> Status {
     let fields: Vec<_> = violations.iter().map(|found| FieldViolation::new(&found.field, &found.description)).collect();
     details.set_bad_request(fields);
     Status::with_error_details(Code::InvalidArgument, text.join("; "), details)
-}
-
-/// A document that is not valid: every fault with its place.
-pub(super) fn faults(name: &str, faults: &Faults) -> Status {
-    invalid(&places(name, faults))
 }
 
 fn places(name: &str, faults: &Faults) -> Vec<Violation> {

@@ -24,6 +24,7 @@ mod config;
 mod groups;
 mod limits;
 mod stale;
+mod violations;
 mod watches;
 
 struct Proxy {

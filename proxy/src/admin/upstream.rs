@@ -64,8 +64,8 @@ impl UpstreamService for Upstreams {
         let upstream = upstream.unwrap_or_default();
         let name = convert::needed("upstream.name", &upstream.name, &mut violations).to_owned();
         let fields = convert::upstream::fields(upstream, &mut violations);
-        violations.check()?;
         let change = Change::Add { object: Object::Upstream(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let respond = move |control: &Control, done: &Done| {
             let upstream = Some(entry::named(control, &done.store, &name)?);
             Ok(v1::AddUpstreamResponse { revision: done.revision, upstream })
@@ -84,8 +84,8 @@ impl UpstreamService for Upstreams {
         let upstream = upstream.unwrap_or_default();
         let name = convert::upstream_name(&upstream.name).to_owned();
         let fields = convert::upstream::edits(upstream, update_mask, &mut violations);
-        violations.check()?;
         let change = Change::Update { object: Object::Upstream(name.clone()), fields };
+        violations.check_with(&self.0, &change)?;
         let respond = move |control: &Control, done: &Done| {
             let upstream = Some(entry::named(control, &done.store, &name)?);
             Ok(v1::UpdateUpstreamResponse { revision: done.revision, upstream })

@@ -97,7 +97,7 @@ async fn faults_of_an_upstream_are_named_as_in_the_api() {
         let faults = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
         faults.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
     };
-    assert_eq!(faults(upstream.clone()).await, ["upstream.pool.idle_timeout"]);
+    assert_eq!(faults(upstream.clone()).await, ["upstream.pool.idle_timeout", "upstream.timeouts.connect"]);
     assert_eq!(faults(v1::Upstream { pool: None, ..upstream }).await, ["upstream.timeouts.connect"]);
     assert_eq!(faults(v1::Upstream::default()).await, ["upstream.name"]);
 }
