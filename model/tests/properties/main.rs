@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "a helper of a test fails the test")]
 
 mod back;
+mod faults;
 mod generate;
 mod history;
 mod layers;

@@ -132,7 +132,7 @@ async fn a_try_answers_with_the_revisions_that_there_are() {
     let tried = Box::pin(proxy.routes().update_route(request)).await.expect("valid").into_inner();
     assert_eq!((tried.revision, tried.route.map(|route| route.revision)), (3, Some(3)));
     let route = v1::Route { name: "new".into(), upstream: Some("api".into()), ..route };
-    let request = v1::AddRouteRequest { route: Some(route), options: only(), ..Default::default() };
+    let request = v1::AddRouteRequest { route: Some(route), options: only() };
     let tried = Box::pin(proxy.routes().add_route(request)).await.expect("valid").into_inner();
     assert_eq!((tried.revision, tried.route.map(|route| route.revision)), (0, Some(0)));
 
