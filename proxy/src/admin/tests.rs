@@ -77,7 +77,7 @@ impl Proxy {
 
     async fn serve(call: Duration, endpoint: Endpoint, uri: String, access: &Config) -> Self {
         let config = Config::for_backends([("127.0.0.1".into(), 81), ("127.0.0.1".into(), 82)]);
-        Self::serve_over(config, call, endpoint, uri, access).await
+        Box::pin(Self::serve_over(config, call, endpoint, uri, access)).await
     }
 
     async fn serve_over(config: Config, call: Duration, endpoint: Endpoint, uri: String, access: &Config) -> Self {

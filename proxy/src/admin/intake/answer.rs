@@ -54,6 +54,9 @@ impl Standing {
     }
 }
 
+/// What comes next of a body; nothing at its end.
+type Next = Option<Result<Frame<Bytes>, Status>>;
+
 /// The body of an answer.
 pub(super) struct Answer {
     body: Body,
@@ -67,7 +70,7 @@ pub(super) struct Answer {
     waits: bool,
     over: bool,
     /// What was asked of the body before the answer was asked for it.
-    first: Option<Poll<Option<Result<Frame<Bytes>, Status>>>>,
+    first: Option<Next>,
     /// The room that it takes.
     _held: Option<Held>,
 }
@@ -84,11 +87,12 @@ impl Answer {
     /// Has the first message written, if it is there, and says how many bytes that is.
     pub(super) async fn written(&mut self) -> usize {
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.body).poll_frame(cx))).await;
+        let Poll::Ready(first) = first else { return 0 };
         let bytes = match &first {
-            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
         };
-        self.first = first.is_ready().then_some(first);
+        self.first = Some(first);
         bytes
     }
 
@@ -154,8 +158,8 @@ impl hyper::body::Body for Answer {
                 this.under_way.iter().for_each(UnderWay::told);
                 return this.piece();
             }
-            let next = this.first.take();
-            match next.unwrap_or_else(|| Pin::new(&mut this.body).poll_frame(cx)) {
+            let first = this.first.take().map(Poll::Ready);
+            match first.unwrap_or_else(|| Pin::new(&mut this.body).poll_frame(cx)) {
                 Poll::Pending if this.is_renewed(cx) => {}
                 Poll::Ready(Some(Ok(frame))) => {
                     this.under_way.iter().for_each(UnderWay::told);
