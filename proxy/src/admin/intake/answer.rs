@@ -86,6 +86,10 @@ impl Answer {
 
     /// Has the first message written, if it is there, and says how many bytes that is.
     pub(super) async fn written(&mut self) -> usize {
+        if self.body.is_end_stream() {
+            // A refusal is all in its head, which has to say that nothing follows.
+            return 0;
+        }
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.body).poll_frame(cx))).await;
         let Poll::Ready(first) = first else { return 0 };
         let bytes = match &first {

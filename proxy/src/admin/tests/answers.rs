@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Duration, timeout};
+use tonic::codegen::http::Request;
 
 use super::*;
 
@@ -43,4 +44,22 @@ async fn answers_that_nobody_takes_are_bounded_and_leave_room_for_small_ones() {
     };
     let sources = timeout(PATIENCE, whole).await.expect("room is given back with the connection");
     assert!(sources > usize::from(BACKENDS), "{sources}");
+}
+
+/// Clients other than ours take a refusal only as a head that ends the stream (gRPC over HTTP/2, "Trailers-Only").
+#[tokio::test]
+async fn a_refusal_is_a_head_that_nothing_follows() {
+    let proxy = Proxy::start().await;
+    for method in ["BackendService/GetBackend", "BackendService/UpdateBackend", "ConfigService/GetConfig"] {
+        let uri = format!("{}/speedmimi.v1.{method}", proxy.uri);
+        let request = Request::post(uri).header("content-type", "application/grpc");
+        // Five bytes of a message of nothing, or half of them.
+        let message = "\0".repeat(if method.ends_with("GetConfig") { 2 } else { 5 });
+        let request = request.header("te", "trailers").body(Body::new(message)).expect("a request");
+        let mut channel = proxy.channel.clone();
+        let service = tower::ServiceExt::ready(&mut channel).await.expect("it is connected");
+        let response = tower::Service::call(service, request).await.expect("it answers");
+        assert!(response.headers().contains_key("grpc-status"), "{method}: {response:?}");
+        assert!(hyper::body::Body::is_end_stream(response.body()), "{method}: {response:?}");
+    }
 }
