@@ -6,11 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost_types::{Duration, Timestamp};
 
 /// What became of something. `done` is as in "updated", `would` as in "would be updated".
+/// What is not there yet has no revision.
 pub(super) fn became(name: &str, done: &str, revision: u64, dry_run: bool) -> String {
-    if dry_run {
-        format!("{name} would be {done} (dry run, revision {revision})")
-    } else {
-        format!("{name} {done} (revision {revision})")
+    match (dry_run, revision) {
+        (true, 0) => format!("{name} would be {done} (dry run)"),
+        (true, revision) => format!("{name} would be {done} (dry run, revision {revision})"),
+        (false, revision) => format!("{name} {done} (revision {revision})"),
     }
 }
 
@@ -99,6 +100,13 @@ mod tests {
         assert_eq!(span(300, 0), "5m");
         assert_eq!(span(7200, 0), "2h");
         assert_eq!(span(172_800, 0), "2d");
+    }
+
+    #[test]
+    fn what_would_be_added_has_no_revision() {
+        assert_eq!(became("b", "added", 0, true), "b would be added (dry run)");
+        assert_eq!(became("b", "updated", 6, true), "b would be updated (dry run, revision 6)");
+        assert_eq!(became("b", "added", 7, false), "b added (revision 7)");
     }
 
     #[test]
